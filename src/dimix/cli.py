@@ -1,0 +1,119 @@
+"""The command line: `dimix reproduce` runs the paper's experiment, `dimix report` redraws it."""
+
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from dimix.data import DataError
+from dimix.experiments import Grid, estimate_seconds, find_rows, load_problem, reproduce
+from dimix.records import Record
+from dimix.report import terminal_table, write_report
+from dimix.training import DivergedError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Deep Infinite MIXtures.",
+)
+console = Console()
+USAGE_ERROR, INTERRUPTED = 2, 130
+
+
+@app.callback()
+def main() -> None:
+    """Deep Infinite MIXtures."""
+
+
+@app.command("reproduce")
+def reproduce_command(
+    dataset: Annotated[
+        str, typer.Option(help="digits, mnist-5k, mnist, or idx:DIR (four IDX files).")
+    ] = "mnist",
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder that holds mnist/; default $DIMIX_DATA.")
+    ] = None,
+    latent_dim: Annotated[
+        list[int], typer.Option(min=1, help="Latent dimension Z; repeat for several.")
+    ] = [8, 10, 16, 64],  # noqa: B006  typer reads the list, nobody writes it
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of every network.")] = 100,
+    seed: Annotated[list[int], typer.Option(min=0, help="Seed; repeat for several.")] = [0],  # noqa: B006
+    row: Annotated[
+        list[str] | None, typer.Option(help="A row of Table 1; repeat; default all.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for records, tables, figures.")] = Path(
+        "runs/paper"
+    ),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the plan.")] = False,
+) -> None:
+    """Run the paper's grid: rows × latent dimensions × seeds. Run it again to go on.
+
+    Example: dimix reproduce --dataset mnist-5k --latent-dim 10 --epochs 30 --out runs/demo
+    """
+    try:
+        grid = Grid(dataset, data_dir, find_rows(row or []), latent_dim, seed, epochs, out)
+        if dry_run:
+            print_plan(grid)
+            return
+        reproduce(grid, announce)
+    except (DataError, ValueError, DivergedError) as error:
+        fail(str(error))
+    except KeyboardInterrupt:
+        console.print("stopped; the same command goes on from the last finished epoch")
+        raise typer.Exit(INTERRUPTED) from None
+    report(out)
+
+
+@app.command()
+def report(out: Annotated[Path, typer.Argument(help="A folder that `reproduce` wrote.")]) -> None:
+    """Write tables, figures and report.html from a run's records, finished or not.
+
+    Example: dimix report runs/demo
+    """
+    if not any(out.glob("cells/*/*/record.json")):
+        fail(f"{out} holds no finished cell of a run")
+    with console.status("drawing the report"):
+        files = write_report(out)
+    console.print(terminal_table(out))
+    console.print(f"report: {files.page}", soft_wrap=True)
+
+
+def announce(record: Record) -> None:
+    """One line a finished cell."""
+    test = record.scores["test"]
+    console.print(
+        f"[{time.strftime('%H:%M:%S')}] {record.cell}  test NMI {test['nmi']:.3f}  "
+        f"CS {test['cs']:.3f}  acc {test['acc']:.3f}  clusters {test['n_clusters']:.0f}  "
+        f"({record.seconds:.0f} s)",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def print_plan(grid: Grid) -> None:
+    """The paper's Table 1, the cells still to run and how long they may take."""
+    table = Table(title="The paper's Table 1 and this run's cells")
+    for heading in ("row", "method", "network", "cells to run"):
+        table.add_column(heading)
+    missing = [cell.row.name for cell in grid.missing()]
+    for row in grid.rows:
+        table.add_row(row.name, row.title, row.network, str(missing.count(row.name)))
+    console.print(table)
+    with console.status("timing a few training steps"):
+        seconds = estimate_seconds(grid, load_problem(grid.dataset, grid.data_dir, grid.seeds[0]))
+    console.print(
+        f"Z = {grid.latent_dims}, seeds {grid.seeds}, {grid.epochs} epochs on {grid.dataset}: "
+        f"{len(missing)} cells on {len(grid.networks())} networks, "
+        f"about {timedelta(seconds=round(seconds))} on this machine"
+    )
+
+
+def fail(message: str) -> None:
+    """Say what is wrong, once, and stop."""
+    Console(stderr=True).print(f"dimix: {message}", style="red", markup=False, soft_wrap=True)
+    raise typer.Exit(USAGE_ERROR)

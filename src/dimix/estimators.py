@@ -1,0 +1,401 @@
+"""The deep models behind fit / transform / predict / sample.
+
+`X` is a 2-D array or images [N, H, W(, C)]: bytes 0..255, or floats (in [0, 1] under the
+Bernoulli likelihood). Reconstructions and samples come back as floats in the shape of `X`'s
+samples, bytes having been divided by 255.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from lightning.pytorch.loggers import Logger
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClusterMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from dimix import models
+from dimix.models.algorithm1 import Gumbel
+from dimix.nets import Architecture, Likelihood
+from dimix.training import (
+    EVALUATION,
+    Precision,
+    Training,
+    average_terms,
+    epoch_seed,
+    in_chunks,
+    train,
+)
+
+Array = NDArray[np.floating[Any]]
+CPU = torch.device("cpu")
+
+
+class DeepEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """What every deep model's estimator shares; a subclass says how its model is built.
+
+    Parameters:
+        latent_dim: D, the number of latent features.
+        likelihood: "bernoulli" for data in [0, 1], "gaussian" for anything.
+        architecture: "mlp" (P-500-500-2000-D and mirrored) or "conv" for images.
+        epochs, batch_size, learning_rate: of Adam.
+        precision: "auto" takes bfloat16 where the processor is faster with it.
+        random_state: an integer makes the fit reproducible.
+        checkpoint_dir: a folder for a checkpoint after every epoch; a fit that finds one there
+            goes on from it. It holds one model's training: give each fit its own.
+        progress: a title for the progress bar, or False for none.
+        logger: any Lightning logger; it is given every epoch's row of `history_`.
+
+    Attributes:
+        model_: the torch module.
+        history_: a list with one dict an epoch: seconds, `train_*` and `val_*` bound terms.
+        sample_shape_: the shape of one sample.
+    """
+
+    model_: Any
+    history_: list[dict[str, float]]
+
+    def __init__(
+        self,
+        latent_dim: int = 10,
+        *,
+        likelihood: Likelihood = "bernoulli",
+        architecture: Architecture = "mlp",
+        epochs: int = 100,
+        batch_size: int = 256,
+        learning_rate: float = 1e-3,
+        precision: Precision = "auto",
+        random_state: int | None = None,
+        checkpoint_dir: str | Path | None = None,
+        progress: str | bool = True,
+        logger: Logger | None = None,
+    ) -> None:
+        self.latent_dim = latent_dim
+        self.likelihood = likelihood
+        self.architecture = architecture
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.precision = precision
+        self.random_state = random_state
+        self.checkpoint_dir = checkpoint_dir
+        self.progress = progress
+        self.logger = logger
+
+    def build(self, shape: tuple[int, ...]) -> models.Model:
+        """The untrained model for samples of this shape."""
+        raise NotImplementedError  # abstract
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: object = None,
+        *,
+        X_val: ArrayLike | None = None,
+        scorer: Callable[[Self], dict[str, float]] | None = None,
+    ) -> Self:
+        """Train on `X`; `y` is ignored.
+
+        `X_val` adds validation terms to `history_`, and `scorer`, called with this estimator
+        after each epoch, any further columns. Neither influences the training.
+
+        Raises:
+            ValueError: bad data or parameters, before any work.
+            DivergedError: the loss became NaN or infinite.
+        """
+        self._check_parameters()
+        rows = check_rows(X, self.likelihood, "X")
+        x_val = None if X_val is None else check_rows(X_val, self.likelihood, "X_val")
+        self.sample_shape_ = rows.shape[1:]
+        self.n_features_in_ = rows[0].numel()
+        self.seed_ = int(check_random_state(self.random_state).randint(2**31))
+        with torch.random.fork_rng():
+            torch.manual_seed(self.seed_)
+            self.model_ = self.build(tuple(self.sample_shape_))
+        self.history_ = train(
+            self.model_,
+            rows.flatten(1),
+            self._training(),
+            None if x_val is None else x_val.flatten(1),
+            None if scorer is None else lambda: scorer(self),
+        )
+        return self
+
+    def _check_parameters(self) -> None:
+        for name in ("latent_dim", "epochs", "batch_size"):
+            value = getattr(self, name)
+            if not isinstance(value, int | np.integer) or value < 1:
+                raise ValueError(f"{name} must be a positive integer; found {value!r}")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate must be positive; found {self.learning_rate!r}")
+
+    def _training(self) -> Training:
+        title = type(self).__name__ if self.progress is True else self.progress
+        return Training(
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            seed=self.seed_,
+            precision=self.precision,
+            checkpoint_dir=Path(self.checkpoint_dir) if self.checkpoint_dir else None,
+            progress=title or None,
+            logger=self.logger,
+        )
+
+    def _rows(self, X: ArrayLike) -> Tensor:
+        """Checked data as flat rows [N, P]."""
+        check_is_fitted(self, "model_")
+        rows = check_rows(X, self.likelihood, "X")
+        if rows.shape[1:] != self.sample_shape_:
+            raise ValueError(
+                f"X has samples of shape {tuple(rows.shape[1:])}; "
+                f"the model was fitted to samples of shape {tuple(self.sample_shape_)}"
+            )
+        return rows.flatten(1)
+
+    def transform(self, X: ArrayLike) -> Array:
+        """Latent means, [N, D]."""
+        return in_chunks(self.model_.embed, self._rows(X), CPU).numpy()
+
+    def inverse_transform(self, Z: ArrayLike) -> Array:
+        """Means of p(x | z) for latents [N, D], in the shape of the data's samples."""
+        check_is_fitted(self, "model_")
+        z = as_tensor(np.asarray(Z, dtype=np.float32))
+        if z.ndim != 2 or z.shape[1] != self.latent_dim:
+            raise ValueError(f"Z must be [N, {self.latent_dim}]; found {list(z.shape)}")
+        x = in_chunks(lambda part: self.model_.decode(part).mean, z, CPU)
+        images: Array = x.unflatten(1, self.sample_shape_).numpy()
+        return images
+
+    def reconstruct(self, X: ArrayLike) -> Array:
+        """`X` encoded and decoded again, both at the mean."""
+        return self.inverse_transform(self.transform(X))
+
+    def bound_terms(self, X: ArrayLike) -> dict[str, float]:
+        """The bound's terms by name, mean nats per sample, noise drawn from the fit's seed."""
+        rows = self._rows(X)
+        terms = average_terms(self.model_, rows, epoch_seed(self.seed_, 0, EVALUATION))
+        return {name: value for name, value in terms.items() if name != "loss"}
+
+    def score(self, X: ArrayLike, y: object = None) -> float:
+        """The mean bound on log p(x), nats per sample; higher is better."""
+        return sum(self.bound_terms(X).values())
+
+
+class DeepClusterer(ClusterMixin, DeepEstimator):  # type: ignore[misc]
+    """A deep model whose latent is a mixture: it also predicts, and samples by component."""
+
+    def predict_proba(self, X: ArrayLike) -> Array:
+        """Component probabilities, [N, K]."""
+        return in_chunks(self.model_.log_assignments, self._rows(X), CPU).exp().numpy()
+
+    def predict(self, X: ArrayLike) -> NDArray[np.int64]:
+        """The most probable component of each sample, [N]."""
+        labels: NDArray[np.int64] = self.predict_proba(X).argmax(1)
+        return labels
+
+    def sample(
+        self, n_samples: int = 1, component: int | None = None
+    ) -> tuple[Array, NDArray[np.int64]]:
+        """Draw samples (means of p(x | z)) and their components; all of one, if it is given."""
+        check_is_fitted(self, "model_")
+        generator = torch.Generator().manual_seed(self.seed_)
+        if component is None:
+            weights = torch.from_numpy(self.component_weights()).float()
+            y = torch.multinomial(weights, n_samples, replacement=True, generator=generator)
+        else:
+            y = torch.full((n_samples,), component)
+        with torch.inference_mode():
+            z = self.model_.sample_latent(y, generator)
+        return self.inverse_transform(z.numpy()), y.numpy()
+
+    def component_weights(self) -> Array:
+        """Mixing weights, [K]."""
+        raise NotImplementedError  # abstract
+
+
+class VAE(DeepEstimator):
+    """Variational autoencoder with the prior N(0, I) (the paper's eq. 1)."""
+
+    def build(self, shape: tuple[int, ...]) -> models.Model:
+        """The untrained model for samples of this shape."""
+        return models.VAE(
+            shape, self.latent_dim, architecture=self.architecture, likelihood=self.likelihood
+        )
+
+    def sample(self, n_samples: int = 1) -> Array:
+        """Draw samples: means of p(x | z) at z ~ p(z)."""
+        check_is_fitted(self, "model_")
+        generator = torch.Generator().manual_seed(self.seed_)
+        return self.inverse_transform(self.model_.sample_latent(n_samples, generator).numpy())
+
+
+class GMVAE(DeepClusterer):
+    """Gaussian-mixture VAE with a known number of components (the paper's eq. 2).
+
+    Parameters, besides those of `DeepEstimator`:
+        n_components: K.
+        w_dim: size of the continuous latent w above the components; None takes `latent_dim`.
+        y_kl_min: λ in max(λ, KL(p(y | w, z) ‖ Uniform)), nats; 0 leaves the bound as it is.
+    """
+
+    def __init__(
+        self,
+        latent_dim: int = 10,
+        *,
+        n_components: int = 10,
+        w_dim: int | None = None,
+        y_kl_min: float = 0.0,
+        likelihood: Likelihood = "bernoulli",
+        architecture: Architecture = "mlp",
+        epochs: int = 100,
+        batch_size: int = 256,
+        learning_rate: float = 1e-3,
+        precision: Precision = "auto",
+        random_state: int | None = None,
+        checkpoint_dir: str | Path | None = None,
+        progress: str | bool = True,
+        logger: Logger | None = None,
+    ) -> None:
+        super().__init__(
+            latent_dim,
+            likelihood=likelihood,
+            architecture=architecture,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            precision=precision,
+            random_state=random_state,
+            checkpoint_dir=checkpoint_dir,
+            progress=progress,
+            logger=logger,
+        )
+        self.n_components = n_components
+        self.w_dim = w_dim
+        self.y_kl_min = y_kl_min
+
+    def build(self, shape: tuple[int, ...]) -> models.Model:
+        """The untrained model for samples of this shape."""
+        return models.GMVAE(
+            shape,
+            self.latent_dim,
+            n_components=self.n_components,
+            w_dim=self.w_dim,
+            y_kl_min=self.y_kl_min,
+            architecture=self.architecture,
+            likelihood=self.likelihood,
+        )
+
+    def component_weights(self) -> Array:
+        """Uniform, [K]."""
+        return np.full(self.n_components, 1 / self.n_components)
+
+
+class Algorithm1(DeepClusterer):
+    """The paper's proposal: a DP-GMM refitted to the encoded data every epoch.
+
+    Parameters, besides those of `DeepEstimator`:
+        n_components: the DP-GMM's truncation.
+        gumbel: "soft", or "hard" (straight-through).
+        temperature: of the Gumbel-softmax.
+        kl_weight: weight of the latent's divergence from its component; 0 as printed.
+        pretrained: a fitted GMVAE of the same architecture to start from.
+    """
+
+    def __init__(
+        self,
+        latent_dim: int = 10,
+        *,
+        n_components: int = 10,
+        gumbel: Gumbel = "soft",
+        temperature: float = 1.0,
+        kl_weight: float = 0.0,
+        pretrained: GMVAE | None = None,
+        likelihood: Likelihood = "bernoulli",
+        architecture: Architecture = "mlp",
+        epochs: int = 100,
+        batch_size: int = 256,
+        learning_rate: float = 1e-3,
+        precision: Precision = "auto",
+        random_state: int | None = None,
+        checkpoint_dir: str | Path | None = None,
+        progress: str | bool = True,
+        logger: Logger | None = None,
+    ) -> None:
+        super().__init__(
+            latent_dim,
+            likelihood=likelihood,
+            architecture=architecture,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            precision=precision,
+            random_state=random_state,
+            checkpoint_dir=checkpoint_dir,
+            progress=progress,
+            logger=logger,
+        )
+        self.n_components = n_components
+        self.gumbel = gumbel
+        self.temperature = temperature
+        self.kl_weight = kl_weight
+        self.pretrained = pretrained
+
+    def build(self, shape: tuple[int, ...]) -> models.Model:
+        """The untrained model, or the pretrained GMVAE's networks in it."""
+        model = models.Algorithm1(
+            shape,
+            self.latent_dim,
+            n_components=self.n_components,
+            gumbel=self.gumbel,
+            temperature=self.temperature,
+            kl_weight=self.kl_weight,
+            architecture=self.architecture,
+            likelihood=self.likelihood,
+        )
+        if self.pretrained is not None:
+            model.start_from(self.pretrained.model_)
+        return model
+
+    def component_weights(self) -> Array:
+        """The DP-GMM's expected weights, [K]."""
+        weights: Array = self.model_.mixture.weights_
+        return weights
+
+
+def check_rows(X: ArrayLike, likelihood: Likelihood, name: str) -> Tensor:
+    """Data as a tensor [N, ...] of bytes or float32.
+
+    Raises:
+        ValueError: not numeric, too few dimensions, empty, not finite, or outside the
+            likelihood's range; the message names the argument and what was found.
+    """
+    array = np.asarray(X)
+    if array.dtype.kind not in "buif":
+        raise ValueError(f"{name} must be numeric; found dtype {array.dtype}")
+    if array.ndim < 2 or 0 in array.shape:
+        raise ValueError(
+            f"{name} must be a non-empty array [N, features] or [N, H, W(, C)]; "
+            f"found shape {array.shape}"
+        )
+    if array.dtype == np.uint8:
+        return as_tensor(array)
+    rows = as_tensor(array.astype(np.float32, copy=False))
+    low, high = rows.aminmax()
+    if not torch.isfinite(low + high):
+        raise ValueError(f"{name} holds NaN or infinite values; they must be finite")
+    if likelihood == "bernoulli" and (low < 0 or high > 1):
+        raise ValueError(
+            f"{name} must lie in [0, 1] (or be bytes) for likelihood='bernoulli'; "
+            f"found [{low:.4g}, {high:.4g}]; rescale it or use likelihood='gaussian'"
+        )
+    return rows
+
+
+def as_tensor(array: NDArray[Any]) -> Tensor:
+    """The array's memory as a tensor; a copy where it is read-only or not contiguous."""
+    return torch.from_numpy(np.require(array, requirements=["C", "W"]))

@@ -1,0 +1,196 @@
+"""Plot helpers: each draws one kind of panel on matplotlib axes and returns them.
+
+They take arrays and know neither cells nor files; `figures` decides what is drawn from what.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Integer, UInt8
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import NullFormatter
+
+STYLE: dict[str, Any] = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": "#6b7280",
+    "axes.grid": True,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10,
+    "figure.dpi": 110,
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same on every machine
+    "font.size": 9,
+    "grid.color": "#e5e7eb",
+    "legend.frameon": False,
+    "lines.linewidth": 1.5,
+    "text.parse_math": False,  # a row's name is text, whatever it contains
+}
+
+# Ten colours chosen to be told apart with any colour vision: M. A. Petroff, "Accessible color
+# sequences for data visualization", arXiv:2107.02270.
+PALETTE = (
+    "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6",
+    "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
+)  # fmt: skip
+# A row keeps its colour and its marker in every figure; rows seldom seen together share a colour.
+ROW_STYLES = {
+    "vae": ("#3f90da", "o"),
+    "gmvae": ("#e76300", "s"),
+    "algorithm1-soft": ("#832db6", "^"),
+    "algorithm1-hard": ("#bd1f01", "v"),
+    "algorithm1-pretrained": ("#717581", "D"),
+    "vae+kmeans": ("#94a4a2", "X"),
+    "vae+gmm": ("#ffa90e", "P"),
+    "vae+dpgmm": ("#3f90da", "o"),
+    "vae+dpgmm-50": ("#3f90da", "o"),
+    "gmvae+dpgmm": ("#a96b59", "s"),
+    "gmvae+dpgmm-50": ("#a96b59", "s"),
+}
+OTHER_STYLE = ("#111827", "*")
+# Clusters of one class share its colour in these shades: towards white above 0, black below.
+SHADES = (0.0, -0.45, 0.45, -0.25, 0.25)
+SMALLEST_WEIGHT = 1e-6
+EFFECTIVE_SHARE = 0.005  # the share above which a record counts a cluster as effective
+
+Curves = Mapping[str, Float[np.ndarray, " E"]]
+Colours = Float[np.ndarray, "n 3"]
+
+
+def row_style(row: str, points: int) -> dict[str, Any]:
+    """Colour and marker of a row's line through so many points."""
+    colour, marker = ROW_STYLES.get(row, OTHER_STYLE)
+    return {
+        "color": colour,
+        "marker": marker,
+        "markersize": 4,
+        "markevery": max(1, points // 10),
+    }
+
+
+def curve(ax: Axes, row: str, curves: Curves, column: str, **style: Any) -> Axes:
+    """One column by epoch, if the row has it."""
+    if column in curves and "epoch" in curves:
+        ax.plot(curves["epoch"], curves[column], **row_style(row, len(curves["epoch"])), **style)
+    return ax
+
+
+def loss_panel(ax: Axes, runs: Mapping[str, Curves], title: str) -> Axes:
+    """Training (dashed) and validation loss (solid) by epoch; a log axis if they span much."""
+    for row, curves in runs.items():
+        curve(ax, row, curves, "train_loss", linestyle="--", alpha=0.6)
+        curve(ax, row, curves, "val_loss", label=row)
+    ax.set(title=title, xlabel="epoch", ylabel="nats per image")
+    losses = np.concatenate([line.get_ydata() for line in ax.lines] or [np.ones(1)])
+    losses = losses[np.isfinite(losses)]
+    if losses.size and losses.min() > 0 and losses.max() > 20 * losses.min():
+        log_axis(ax, lambda loss: f"{loss:g}")
+    return with_legend(ax)
+
+
+def score_panel(ax: Axes, runs: Mapping[str, Curves], column: str, title: str) -> Axes:
+    """A score between 0 and 1 by epoch."""
+    for row, curves in runs.items():
+        curve(ax, row, curves, column, label=row)
+    ax.set(title=title, xlabel="epoch", ylim=(0, 1))
+    return with_legend(ax)
+
+
+def log_axis(ax: Axes, text: Callable[[float], str]) -> Axes:
+    """A log axis whose powers of ten are written by `text`, the ticks between them bare."""
+    ax.set_yscale("log")
+    ax.yaxis.set_major_formatter(lambda value, position: text(value))
+    ax.yaxis.set_minor_formatter(NullFormatter())
+    return ax
+
+
+def with_legend(ax: Axes) -> Axes:
+    """A legend, if there is anything to name."""
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend()
+    return ax
+
+
+def tile(images: UInt8[np.ndarray, "R C H W"], gap: int = 2) -> UInt8[np.ndarray, "P Q"]:
+    """Rows of images as one picture, with a gap of zeros between neighbours."""
+    padded = np.pad(images, ((0, 0), (0, 0), (0, gap), (0, gap)))
+    rows, columns, height, width = padded.shape
+    picture = padded.transpose(0, 2, 1, 3).reshape(rows * height, columns * width)
+    return picture[: rows * height - gap, : columns * width - gap]
+
+
+def image_panel(ax: Axes, images: UInt8[np.ndarray, "R C H W"], labels: Sequence[str]) -> Axes:
+    """Rows of images, dark ink on white, each row with its label."""
+    gap = 2
+    ax.imshow(tile(images, gap), cmap="gray_r", vmin=0, vmax=255)
+    height = images.shape[2]
+    ax.set_xticks([])
+    ax.set_yticks(np.arange(len(images)) * (height + gap) + (height - 1) / 2, labels)
+    ax.tick_params(length=0, labelsize=8)
+    ax.grid(visible=False)
+    ax.spines[:].set_visible(False)
+    return ax
+
+
+def class_colours(labels: Integer[np.ndarray, " n"]) -> Colours:
+    """A colour for each point's class."""
+    palette = np.array([to_rgb(colour) for colour in PALETTE])
+    return np.take(palette, labels % len(PALETTE), axis=0)
+
+
+def cluster_colours(
+    clusters: Integer[np.ndarray, " n"], labels: Integer[np.ndarray, " n"]
+) -> Colours:
+    """A colour for each point's cluster: that of its commonest class, in a shade of its own.
+
+    The largest cluster of a class has the class's own colour, so that a point whose colour
+    differs from that in `class_colours` is one that the clusters and the labels disagree on.
+    """
+    colours = np.empty((len(clusters), 3))
+    taken: Counter[int] = Counter()
+    names, sizes = np.unique(clusters, return_counts=True)
+    for name in names[np.argsort(-sizes, kind="stable")]:
+        members = clusters == name
+        classes, counts = np.unique(labels[members], return_counts=True)
+        common = classes[counts.argmax()]
+        step = SHADES[taken[int(common)] % len(SHADES)]
+        base = class_colours(common[None])
+        colours[members] = base + abs(step) * (float(step > 0) - base)
+        taken[int(common)] += 1
+    return colours
+
+
+def latent_panel(ax: Axes, xy: Float[np.ndarray, "n 2"], colours: Colours, title: str) -> Axes:
+    """Points of a plane in their colours, axes to the same scale."""
+    size = np.clip(10_000 / max(len(xy), 1), 1.5, 16)
+    ax.scatter(xy[:, 0], xy[:, 1], s=size, c=colours, linewidths=0)
+    ax.set(title=title, xticks=[], yticks=[], aspect="equal", adjustable="datalim")
+    ax.spines[:].set_visible(True)
+    ax.spines[:].set_color("#d1d5db")
+    return ax
+
+
+def name_groups(ax: Axes, xy: Float[np.ndarray, "n 2"], groups: Integer[np.ndarray, " n"]) -> Axes:
+    """Write each group's number at the median of its points."""
+    halo = [withStroke(linewidth=3, foreground="white")]
+    for group in np.unique(groups):
+        x, y = np.median(xy[groups == group], axis=0)
+        ax.text(x, y, str(group), weight="bold", ha="center", va="center", path_effects=halo)
+    return ax
+
+
+def weight_panel(ax: Axes, weights: Mapping[str, Float[np.ndarray, " T"]], title: str) -> Axes:
+    """Mixtures' weights in falling order on a log axis, the smallest cut off from below."""
+    for row, w in weights.items():
+        ranks = np.arange(1, len(w) + 1)
+        style = row_style(row, len(w)) | {"markevery": 1, "markersize": 3.5}
+        ax.plot(ranks, np.maximum(w, SMALLEST_WEIGHT), label=row, **style)
+    ax.axhline(EFFECTIVE_SHARE, color="#6b7280", linewidth=1, linestyle=":")
+    ax.set(title=title, xlabel="component, heaviest first", ylabel="expected weight")
+    log_axis(ax, lambda weight: f"{100 * weight:g}%")
+    ax.set_ylim(SMALLEST_WEIGHT / 1.5, 1.5)
+    return with_legend(ax)

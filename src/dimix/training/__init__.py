@@ -1,0 +1,22 @@
+"""Training through Lightning: the plan, the data module, callbacks, one call that fits."""
+
+from dimix.training.batches import as_float
+from dimix.training.callbacks import DivergedError
+from dimix.training.evaluation import average_terms, in_chunks
+from dimix.training.fit import LAST, Training, train
+from dimix.training.precision import Precision
+from dimix.training.seeds import EVALUATION, MIXTURE, epoch_seed
+
+__all__ = [
+    "EVALUATION",
+    "LAST",
+    "MIXTURE",
+    "DivergedError",
+    "Precision",
+    "Training",
+    "as_float",
+    "average_terms",
+    "epoch_seed",
+    "in_chunks",
+    "train",
+]

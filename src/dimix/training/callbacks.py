@@ -1,0 +1,158 @@
+"""What happens at an epoch's end: the mixture refitted, scores taken, progress shown."""
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from jaxtyping import Num
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from torch import Tensor
+
+from dimix.models import Algorithm1
+from dimix.records import write_curves
+from dimix.training.evaluation import average_terms, device_of, in_chunks
+from dimix.training.plan import Plan
+from dimix.training.seeds import EVALUATION, MIXTURE, epoch_seed
+
+Scorer = Callable[[], dict[str, float]]
+
+
+class DivergedError(RuntimeError):
+    """The loss became NaN or infinite."""
+
+
+class RefitMixture(Callback):
+    """Algorithm 1's DP-GMM: fitted before the first epoch and again after each.
+
+    The fit after an epoch is the one that the next begins with; a resumed run finds it again
+    from the restored encoder and the same seed.
+    """
+
+    def __init__(self, model: Algorithm1, x: Num[Tensor, "N P"], seed: int) -> None:
+        self.model, self.x, self.seed = model, x, seed
+        self.fitted = False
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.refit(trainer.current_epoch)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.refit(trainer.current_epoch + 1)
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not self.fitted:  # a finished training was loaded and no epoch was left to run
+            self.refit(trainer.current_epoch)
+
+    def refit(self, epoch: int) -> None:
+        self.fitted = True
+        latents = in_chunks(self.model.embed, self.x, device_of(self.model))
+        self.model.refit(latents, epoch_seed(self.seed, epoch, MIXTURE))
+
+
+class History(Callback):
+    """One row an epoch: seconds, training and validation terms, and any further scores.
+
+    The rows travel in the checkpoint, so that a resumed run's history is whole; with a
+    `file` they are also written there as CSV after every epoch.
+
+    Raises:
+        DivergedError: the training loss is not finite.
+    """
+
+    def __init__(
+        self, x_val: Num[Tensor, "N P"] | None, scorer: Scorer | None, file: Path | None
+    ) -> None:
+        self.x_val, self.scorer, self.file = x_val, scorer, file
+        self.rows: list[dict[str, float]] = []
+        self.started = 0.0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.started = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, Plan)
+        row = {f"train_{k}": v for k, v in pl_module.averages.means().items()}
+        if not math.isfinite(row["train_loss"]):
+            raise DivergedError(
+                f"the training loss became {row['train_loss']} in epoch "
+                f"{trainer.current_epoch + 1}; try a smaller learning_rate"
+            )
+        pl_module.model.eval()
+        if self.x_val is not None:
+            seed = epoch_seed(pl_module.seed, trainer.current_epoch, EVALUATION)
+            means = average_terms(pl_module.model, self.x_val, seed)
+            row |= {f"val_{k}": v for k, v in means.items()}
+        row |= self.scorer() if self.scorer else {}
+        pl_module.model.train()
+        now = time.perf_counter()
+        self.add({"epoch": trainer.current_epoch + 1, "seconds": now - self.started} | row)
+        self.started = now
+        if trainer.logger:
+            trainer.logger.log_metrics(row, step=trainer.current_epoch)
+
+    def add(self, row: dict[str, float]) -> None:
+        self.rows.append(row)
+        if self.file:
+            write_curves(self.rows, self.file)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.rows = state_dict["rows"]
+
+
+class EpochCheckpoint(Checkpoint):
+    """One checkpoint, replaced atomically at every epoch's end (Lightning runs this one last)."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        trainer.save_checkpoint(self.file)
+
+
+class EpochProgress(Callback):
+    """A progress bar over epochs with the current loss and the time left."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self.task = TaskID(0)
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("epochs  loss {task.fields[loss]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.bar.start()
+        self.task = self.bar.add_task(
+            self.title, total=trainer.max_epochs, completed=trainer.current_epoch, loss="–"
+        )
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, Plan)
+        loss = f"{pl_module.averages.means()['loss']:.2f}"
+        self.bar.update(self.task, completed=trainer.current_epoch + 1, loss=loss)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.bar.stop()
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        self.bar.stop()

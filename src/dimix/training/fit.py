@@ -1,0 +1,116 @@
+"""One call that trains a model: Lightning's trainer with checkpoints and resume."""
+
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from jaxtyping import Num
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.loggers import Logger
+from torch import Tensor
+
+from dimix.models import Algorithm1, Model
+from dimix.training.batches import RowsModule
+from dimix.training.callbacks import (
+    EpochCheckpoint,
+    EpochProgress,
+    History,
+    RefitMixture,
+    Scorer,
+)
+from dimix.training.plan import Plan
+from dimix.training.precision import Precision, resolve_precision
+
+LAST = "last.ckpt"
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How to train.
+
+    checkpoint_dir: where a checkpoint and curves.csv are kept after every epoch; a checkpoint
+        already there is resumed from, and one of a finished training is simply loaded.
+    progress: the title of the progress bar; None shows none.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    seed: int
+    precision: Precision = "auto"
+    checkpoint_dir: Path | None = None
+    progress: str | None = None
+    logger: Logger | None = None
+    callbacks: Sequence[Callback] = field(default_factory=tuple)
+
+
+def train(
+    model: Model,
+    x: Num[Tensor, "N P"],
+    training: Training,
+    x_val: Num[Tensor, "M P"] | None = None,
+    scorer: Scorer | None = None,
+) -> list[dict[str, float]]:
+    """Train in place and return the history, one row an epoch.
+
+    Raises:
+        DivergedError: the loss became NaN or infinite.
+    """
+    folder = training.checkpoint_dir
+    history = History(x_val, scorer, folder / "curves.csv" if folder else None)
+    callbacks: list[Callback] = [*training.callbacks, history]
+    if isinstance(model, Algorithm1):
+        callbacks.insert(0, RefitMixture(model, x, training.seed))
+    if training.progress is not None:
+        callbacks.append(EpochProgress(training.progress))
+    with quiet_lightning(), torch.random.fork_rng():
+        trainer = make_trainer(training, callbacks)
+        last = folder / LAST if folder else None
+        trainer.fit(
+            Plan(model, training.learning_rate, training.seed),
+            datamodule=RowsModule(x, training.batch_size, training.seed),
+            ckpt_path=last if last and last.exists() else None,
+            weights_only=True,
+        )
+    model.eval()
+    return history.rows
+
+
+def make_trainer(training: Training, callbacks: list[Callback]) -> Trainer:
+    """Lightning's trainer with its own screen output off and a checkpoint after every epoch."""
+    folder = training.checkpoint_dir
+    if folder:
+        callbacks = [*callbacks, EpochCheckpoint(folder / LAST)]
+    return Trainer(
+        max_epochs=training.epochs,
+        accelerator="cpu",
+        devices=1,
+        precision=resolve_precision(training.precision, CPU),
+        callbacks=callbacks,
+        logger=training.logger or False,
+        enable_checkpointing=folder is not None,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+    )
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Lightning's banners off, and its warnings about choices that are made on purpose."""
+    log = logging.getLogger("lightning.pytorch")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            for message in ("does not have many workers", "treespec, LeafSpec"):
+                warnings.filterwarnings("ignore", message=f".*{message}.*")
+            yield
+    finally:
+        log.setLevel(level)

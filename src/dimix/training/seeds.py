@@ -1,0 +1,14 @@
+"""Where randomness comes from: every epoch has its own seed.
+
+A run that stops and resumes at an epoch's start then draws exactly what an uninterrupted one
+would have drawn, with no generator state to save.
+"""
+
+import numpy as np
+
+ORDER, NOISE, MIXTURE, EVALUATION = range(4)
+
+
+def epoch_seed(seed: int, epoch: int, stream: int) -> int:
+    """An independent 32-bit seed for one epoch's order of the data, noise, mixture or scores."""
+    return int(np.random.SeedSequence([seed, epoch, stream]).generate_state(1)[0])

@@ -1,0 +1,55 @@
+"""The VAE's bound against quadrature over a one-dimensional latent."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import logsumexp
+from scipy.stats import norm
+from torch.distributions import Normal, kl_divergence
+
+from dimix.models import VAE
+from dimix.nets import diagonal_normal
+from dimix.priors import StandardNormal
+
+LIKELIHOODS = ["bernoulli", "gaussian"]
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+def test_expected_bound_is_log_evidence_minus_kl_to_the_true_posterior(likelihood: str) -> None:
+    model = VAE((6,), 1, likelihood=likelihood)
+    x = torch.rand(1, 6)
+    grid = torch.linspace(-9, 9, 20_001)
+    with torch.inference_mode():
+        joint = model.decode(grid[:, None]).log_prob(x).double().numpy() + norm.logpdf(grid)
+        q = model.encoder(x)
+        draws = model.objective(x.expand(20_000, 6)).bound.double().numpy()
+    step = float(grid[1] - grid[0])
+    log_evidence = logsumexp(joint) + np.log(step)
+    log_q = norm.logpdf(grid.double(), float(q.mean), float(q.stddev))
+    kl = np.sum(np.exp(log_q) * (log_q - (joint - log_evidence))) * step
+
+    error = draws.std() / np.sqrt(len(draws))
+    assert kl > 0
+    assert draws.mean() == pytest.approx(log_evidence - kl, abs=4 * error + 1e-4)
+
+
+def test_prior_term_is_the_closed_form_kl() -> None:
+    q = diagonal_normal(torch.randn(5, 3), torch.randn(5, 3))
+    expected = -kl_divergence(q.base_dist, Normal(torch.zeros(3), torch.ones(3))).sum(-1)
+    torch.testing.assert_close(StandardNormal(3).terms(q)["prior"], expected)
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+@pytest.mark.parametrize(("shape", "architecture"), [((7,), "mlp"), ((9, 10), "conv")])
+def test_gradients_reach_every_parameter(likelihood: str, shape: tuple, architecture: str) -> None:
+    model = VAE(shape, 3, architecture=architecture, likelihood=likelihood)
+    model.objective(torch.rand(4, int(np.prod(shape)))).loss.backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+def test_loss_is_the_negative_mean_bound() -> None:
+    objective = VAE((6,), 2).objective(torch.rand(5, 6))
+    assert objective.loss.item() == pytest.approx(-objective.bound.mean().item())
+    assert set(objective.terms) == {"reconstruction", "prior"}

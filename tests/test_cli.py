@@ -1,0 +1,87 @@
+"""The command line as a user meets it: exit codes, messages, files."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from dimix import cli
+
+pytestmark = pytest.mark.usefixtures("small_networks")
+SMALL = ["reproduce", "--dataset", "digits", "--latent-dim", "2", "--epochs", "2"]
+
+
+def call(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(cli.app, [str(a) for a in arguments])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, " ".join(result.output.split())
+
+
+def test_reproduce_ends_with_the_table_and_the_report(tmp_path: Path) -> None:
+    code, output = call(*SMALL, "--row", "vae", "--row", "vae+gmm", "--out", tmp_path)
+    assert code == 0
+    assert "cells/z2-seed0/vae+gmm test NMI" in output
+    assert output.endswith("report.html")
+    for name in ("records.jsonl", "table2.md", "table2.csv", "report.html"):
+        assert (tmp_path / name).stat().st_size > 0
+    assert len((tmp_path / "records.jsonl").read_text().splitlines()) == 2
+    assert list((tmp_path / "figures").glob("*.png"))
+
+    code, again = call(*SMALL, "--row", "vae", "--row", "vae+gmm", "--out", tmp_path)
+    assert code == 0
+    assert "test NMI" not in again.split("Table")[0]
+
+
+def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    code, output = call(*SMALL, "--out", out, "--dry-run")
+    assert code == 0
+    assert "Algorithm 1, pretrained" in output
+    assert "11 cells on 5 networks, about 0:" in output
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--row", "vea"), "unknown row 'vea'; the rows are: vae"),
+        (("--dataset", "cifar"), "cifar"),
+        (("--dataset", "idx:/nowhere"), "/nowhere"),
+    ],
+)
+def test_bad_requests_fail_with_one_line(
+    arguments: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
+    code, output = call(*SMALL, "--out", tmp_path / "run", *arguments)
+    assert code == 2
+    assert message in output
+    assert "Traceback" not in output
+
+
+def test_nonsense_numbers_are_refused() -> None:
+    assert call("reproduce", "--epochs", "0")[0] == 2
+    assert call("reproduce", "--latent-dim", "-1")[0] == 2
+
+
+def test_stopping_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "reproduce", interrupt)
+    code, output = call(*SMALL, "--out", tmp_path)
+    assert code == 130
+    assert "the same command goes on" in output
+
+
+def test_report_of_nothing_is_refused(tmp_path: Path) -> None:
+    code, output = call("report", tmp_path)
+    assert code == 2
+    assert "holds no finished cell" in output
+
+
+@pytest.mark.parametrize("command", ["reproduce", "report"])
+def test_help_shows_an_example(command: str) -> None:
+    code, output = call(command, "--help")
+    assert code == 0
+    assert f"dimix {command}" in output

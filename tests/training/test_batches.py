@@ -1,0 +1,50 @@
+"""Batches: every row once an epoch, in an order that the seed and the epoch alone decide."""
+
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dimix.training.batches import EpochBatches, Rows, RowsModule, as_float
+from dimix.training.seeds import NOISE, ORDER, epoch_seed
+
+
+@given(n=st.integers(1, 300), batch_size=st.integers(1, 70), epoch=st.integers(0, 5))
+def test_an_epoch_visits_every_row_once(n: int, batch_size: int, epoch: int) -> None:
+    batches = EpochBatches(n, batch_size, seed=3)
+    batches.set_epoch(epoch)
+    index = list(batches)
+    assert len(index) == len(batches)
+    assert all(len(part) == batch_size for part in index[:-1])
+    assert sorted(torch.cat(index).tolist()) == list(range(n))
+
+
+def test_order_differs_by_epoch_and_by_seed_and_repeats() -> None:
+    def order(seed: int, epoch: int) -> list[int]:
+        batches = EpochBatches(50, 50, seed)
+        batches.set_epoch(epoch)
+        return next(iter(batches)).tolist()
+
+    assert order(0, 1) == order(0, 1)
+    assert order(0, 1) != order(0, 2)
+    assert order(0, 1) != order(1, 1)
+
+
+def test_seeds_of_epochs_and_streams_do_not_meet() -> None:
+    seeds = {epoch_seed(s, e, k) for s in range(20) for e in range(50) for k in (ORDER, NOISE)}
+    assert len(seeds) == 20 * 50 * 2
+
+
+def test_loader_slices_whole_batches() -> None:
+    x = torch.arange(20, dtype=torch.uint8).reshape(10, 2)
+    loader = RowsModule(x, batch_size=4, seed=0).train_dataloader()
+    parts = list(loader)
+    assert [len(part) for part in parts] == [4, 4, 2]
+    seen = np.sort((torch.cat(parts) * 255).round().int().numpy()[:, 0])
+    np.testing.assert_array_equal(seen, x[:, 0].int().numpy())
+    assert len(Rows(x)) == 10
+
+
+def test_bytes_become_fractions_and_floats_stay() -> None:
+    assert as_float(torch.tensor([[0, 255]], dtype=torch.uint8)).tolist() == [[0.0, 1.0]]
+    assert as_float(torch.tensor([[3.5]], dtype=torch.float64)).tolist() == [[3.5]]

@@ -1,0 +1,139 @@
+"""One training: it learns, it repeats, and it resumes as if it had never stopped."""
+
+import csv
+from pathlib import Path
+
+import pytest
+import torch
+from lightning.pytorch import Callback
+
+from dimix.models import GMVAE, VAE, Algorithm1, Model, Objective
+from dimix.training import DivergedError, Training, train
+from dimix.training.fit import LAST
+
+P = 12
+pytestmark = pytest.mark.usefixtures("small_networks")
+
+
+def data(n: int = 200) -> torch.Tensor:
+    """Rows that are one of two patterns, with some bits flipped."""
+    torch.manual_seed(5)
+    patterns = torch.tensor([[1.0, 0.0] * 6, [0.0, 1.0] * 6])
+    rows = patterns[torch.randint(2, (n,))]
+    return (rows - (torch.rand(n, P) < 0.1).float()).abs()
+
+
+def model(kind: str) -> Model:
+    torch.manual_seed(0)
+    if kind == "vae":
+        return VAE((P,), 2)
+    return (GMVAE if kind == "gmvae" else Algorithm1)((P,), 2, n_components=3)
+
+
+def training(**settings: object) -> Training:
+    return Training(**{"epochs": 4, "batch_size": 50, "learning_rate": 1e-3, "seed": 7} | settings)
+
+
+class Interrupt(Callback):
+    """Stands for a kill: raises in the middle of an epoch."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def on_train_batch_end(self, trainer, *_: object) -> None:
+        if trainer.current_epoch == self.epoch and trainer.global_step % 4 == 2:
+            raise RuntimeError("killed")
+
+
+def without_seconds(history: list[dict[str, float]]) -> list[dict[str, float]]:
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in history]
+
+
+@pytest.mark.parametrize("kind", ["vae", "gmvae", "algorithm1"])
+def test_resumed_equals_uninterrupted(kind: str, tmp_path: Path) -> None:
+    x, whole, broken = data(), model(kind), model(kind)
+    expected = train(whole, x, training(), x_val=x[:40])
+
+    with pytest.raises(RuntimeError, match="killed"):
+        train(broken, x, training(checkpoint_dir=tmp_path, callbacks=[Interrupt(2)]), x_val=x[:40])
+    resumed = model(kind)
+    history = train(resumed, x, training(checkpoint_dir=tmp_path), x_val=x[:40])
+
+    assert without_seconds(history) == without_seconds(expected)
+    for (name, a), b in zip(whole.state_dict().items(), resumed.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name
+
+
+@pytest.mark.parametrize("kind", ["vae", "algorithm1"])
+def test_finished_training_is_loaded_and_not_repeated(kind: str, tmp_path: Path) -> None:
+    x, first, second = data(), model(kind), model(kind)
+    expected = train(first, x, training(checkpoint_dir=tmp_path))
+    written = (tmp_path / LAST).stat().st_mtime_ns
+    history = train(second, x, training(checkpoint_dir=tmp_path))
+    assert history == expected
+    assert (tmp_path / LAST).stat().st_mtime_ns == written
+    torch.testing.assert_close(second.state_dict(), first.state_dict(), rtol=0, atol=0)
+    if kind == "algorithm1":
+        assert torch.equal(second.assign(x[:5, :2]), first.assign(x[:5, :2]))
+
+
+def test_going_on_for_more_epochs_equals_training_them_at_once(tmp_path: Path) -> None:
+    x, whole, staged = data(), model("gmvae"), model("gmvae")
+    expected = train(whole, x, training(epochs=5))
+    train(staged, x, training(epochs=2, checkpoint_dir=tmp_path))
+    history = train(model("gmvae"), x, training(epochs=5, checkpoint_dir=tmp_path))
+    assert without_seconds(history) == without_seconds(expected)
+
+
+def test_training_climbs_the_bound_and_leaves_the_callers_generator_alone() -> None:
+    x, vae = data(), model("vae")
+    torch.manual_seed(11)
+    expected = torch.rand(3)
+    torch.manual_seed(11)
+    history = train(vae, x, training(epochs=30, learning_rate=3e-3), x_val=x[:50])
+    assert torch.equal(torch.rand(3), expected)
+    assert history[-1]["val_loss"] < 0.8 * history[0]["val_loss"]
+    assert [row["epoch"] for row in history] == list(range(1, 31))
+
+
+def test_history_is_the_average_over_rows_and_adds_up() -> None:
+    x, gmvae = data(), model("gmvae")
+    row = train(gmvae, x, training(epochs=1), x_val=x[:30])[0]
+    terms = ("reconstruction", "conditional_prior", "w_prior", "y_prior")
+    for split in ("train", "val"):
+        total = sum(row[f"{split}_{term}"] for term in terms)
+        assert row[f"{split}_loss"] == pytest.approx(-total, rel=1e-5)
+
+
+def test_curves_are_written_as_csv_after_every_epoch(tmp_path: Path) -> None:
+    train(model("vae"), data(), training(checkpoint_dir=tmp_path), scorer=lambda: {"val_acc": 0.5})
+    rows = list(csv.DictReader((tmp_path / "curves.csv").read_text().splitlines()))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3", "4"]
+    assert {row["val_acc"] for row in rows} == {"0.5"}
+
+
+class Diverging(Model):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(()))
+
+    def objective(self, x: torch.Tensor) -> Objective:
+        value = self.weight * x.sum(1) * torch.nan
+        return Objective(value.mean(), {"reconstruction": -value})
+
+
+def test_divergence_is_said_and_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(DivergedError, match=r"became nan in epoch 1;"):
+        train(Diverging(), data(), training(checkpoint_dir=tmp_path))
+    assert not (tmp_path / LAST).exists()
+
+
+def test_a_planted_pickle_is_not_executed(tmp_path: Path) -> None:
+    class Hostile:
+        def __reduce__(self) -> tuple:
+            return (Path.touch, (tmp_path / "executed",))
+
+    torch.save({"state_dict": Hostile()}, tmp_path / LAST)
+    with pytest.raises(Exception, match=r"[Ww]eights"):
+        train(model("vae"), data(), training(checkpoint_dir=tmp_path))
+    assert not (tmp_path / "executed").exists()
