@@ -18,7 +18,10 @@ from hypothesis import settings  # noqa: E402
 settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
 settings.load_profile("fixed")
 
-THREADS = 2
+THREADS = 1  # the tests' arrays are small: a second thread costs more than it brings
+
+
+torch.set_num_threads(THREADS)  # for fixtures that are wider than a test
 
 
 @pytest.fixture(autouse=True)

@@ -104,7 +104,7 @@ def test_bad_data_is_refused_before_any_work(X: np.ndarray, message: str) -> Non
 
 @pytest.mark.parametrize(
     ("parameter", "value"),
-    [("latent_dim", 0), ("epochs", 1.5), ("batch_size", -1), ("learning_rate", 0.0)],
+    [("latent_dim", 0), ("epochs", -3), ("batch_size", -1), ("learning_rate", 0.0)],
 )
 def test_bad_parameters_are_named(parameter: str, value: object, images: np.ndarray) -> None:
     with pytest.raises(ValueError, match=f"{parameter} must be .*{re.escape(repr(value))}"):

@@ -98,11 +98,11 @@ def announce(record: Record) -> None:
 def print_plan(grid: Grid) -> None:
     """The paper's Table 1, the cells still to run and how long they may take."""
     table = Table(title="The paper's Table 1 and this run's cells")
-    for heading in ("row", "method", "network", "cells to run"):
-        table.add_column(heading)
+    for heading in ("row", "method", "cells to run"):
+        table.add_column(heading, no_wrap=True)
     missing = [cell.row.name for cell in grid.missing()]
     for row in grid.rows:
-        table.add_row(row.name, row.title, row.network, str(missing.count(row.name)))
+        table.add_row(row.name, row.title, str(missing.count(row.name)))
     console.print(table)
     with console.status("timing a few training steps"):
         seconds = estimate_seconds(grid, load_problem(grid.dataset, grid.data_dir, grid.seeds[0]))

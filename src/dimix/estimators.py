@@ -187,7 +187,24 @@ class DeepEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 class DeepClusterer(ClusterMixin, DeepEstimator):  # type: ignore[misc]
-    """A deep model whose latent is a mixture: it also predicts, and samples by component."""
+    """A deep model whose latent is a mixture: it also predicts, and samples by component.
+
+    Attributes, besides those of `DeepEstimator`:
+        labels_: the training samples' components, [N].
+    """
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: object = None,
+        *,
+        X_val: ArrayLike | None = None,
+        scorer: Callable[[Self], dict[str, float]] | None = None,
+    ) -> Self:
+        """Train on `X` as `DeepEstimator.fit` does, and label it."""
+        super().fit(X, X_val=X_val, scorer=scorer)
+        self.labels_ = self.predict(X)
+        return self
 
     def predict_proba(self, X: ArrayLike) -> Array:
         """Component probabilities, [N, K]."""
@@ -213,7 +230,7 @@ class DeepClusterer(ClusterMixin, DeepEstimator):  # type: ignore[misc]
             z = self.model_.sample_latent(y, generator)
         return self.inverse_transform(z.numpy()), y.numpy()
 
-    def component_weights(self) -> Array:
+    def component_weights(self) -> NDArray[np.float64]:
         """Mixing weights, [K]."""
         raise NotImplementedError  # abstract
 
@@ -290,7 +307,7 @@ class GMVAE(DeepClusterer):
             likelihood=self.likelihood,
         )
 
-    def component_weights(self) -> Array:
+    def component_weights(self) -> NDArray[np.float64]:
         """Uniform, [K]."""
         return np.full(self.n_components, 1 / self.n_components)
 
@@ -361,9 +378,9 @@ class Algorithm1(DeepClusterer):
             model.start_from(self.pretrained.model_)
         return model
 
-    def component_weights(self) -> Array:
+    def component_weights(self) -> NDArray[np.float64]:
         """The DP-GMM's expected weights, [K]."""
-        weights: Array = self.model_.mixture.weights_
+        weights: NDArray[np.float64] = self.model_.mixture.weights_
         return weights
 
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from dimix.estimators import DeepClusterer, DeepEstimator
-from dimix.experiments.mixtures import LatentMixture, fit_mixture
+from dimix.experiments.mixtures import LatentMixture, fit_mixture, heaviest_first
 from dimix.experiments.networks import TrainedNetwork
 from dimix.experiments.problem import Problem
 from dimix.experiments.rows import Row
@@ -61,8 +61,9 @@ def network_outcome(network: TrainedNetwork, seed: int) -> Outcome:
     bundle = reconstructions(estimator, problem, seed)
     if isinstance(estimator, DeepClusterer):
         predict: Callable[[Any], Labels] = estimator.predict
-        draws = [estimator.sample(DRAWS, k)[0] for k in heaviest(estimator)]
-        bundle["weights"] = np.sort(estimator.component_weights())[::-1]
+        weights = estimator.component_weights()
+        draws = [estimator.sample(DRAWS, k)[0] for k in heaviest_first(weights)]
+        bundle["weights"] = np.sort(weights)[::-1]
         bundle["samples"] = to_bytes(np.stack(draws))
         note = ""
     else:
@@ -104,7 +105,8 @@ def component_samples(
     """Ten decoded draws from each component, heaviest first: [K, 10, H, W]."""
     rng = np.random.default_rng(seed)
     draws = [
-        estimator.inverse_transform(mixture.sample(k, DRAWS, rng)) for k in mixture.by_weight()
+        estimator.inverse_transform(mixture.sample(k, DRAWS, rng))
+        for k in heaviest_first(mixture.weights)
     ]
     return to_bytes(np.stack(draws))
 
@@ -114,11 +116,6 @@ def reconstructions(estimator: DeepEstimator, problem: Problem, seed: int) -> di
     images = problem.test.images
     some = images[np.random.default_rng(seed).permutation(len(images))[:PICTURES]]
     return {"originals": some, "reconstructions": to_bytes(estimator.reconstruct(some))}
-
-
-def heaviest(estimator: DeepClusterer) -> list[int]:
-    """Components, heaviest first."""
-    return [int(k) for k in np.argsort(-estimator.component_weights(), kind="stable")]
 
 
 def one_cluster(images: NDArray[Any]) -> Labels:

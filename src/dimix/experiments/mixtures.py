@@ -30,14 +30,15 @@ class LatentMixture:
     score: Callable[[Array], float] | None
     settings: Settings
 
-    def by_weight(self) -> NDArray[np.integer[Any]]:
-        """Components, heaviest first."""
-        return np.argsort(-self.weights, kind="stable")
-
     def sample(self, component: int, n: int, rng: np.random.Generator) -> Array:
         """n draws from one component's Gaussian, [n, D]."""
         mean, covariance = self.means[component], self.covariances[component]
         return rng.multivariate_normal(mean, covariance, size=n, method="cholesky")
+
+
+def heaviest_first(weights: Array) -> list[int]:
+    """Component numbers in falling order of weight."""
+    return [int(k) for k in np.argsort(-weights, kind="stable")]
 
 
 def fit_kmeans(latents: Array, n_components: int, seed: int) -> LatentMixture:
@@ -72,9 +73,9 @@ def fit_dpgmm(latents: Array, n_components: int, seed: int) -> LatentMixture:
 
 def _gaussian(fitted: Any, settings: Settings) -> LatentMixture:
     return LatentMixture(
-        weights=fitted.weights_,
-        means=fitted.means_,
-        covariances=fitted.covariances_,
+        weights=np.asarray(fitted.weights_, dtype=float),
+        means=np.asarray(fitted.means_, dtype=float),
+        covariances=np.asarray(fitted.covariances_, dtype=float),
         predict=fitted.predict,
         score=fitted.score,
         settings=settings,

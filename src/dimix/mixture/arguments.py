@@ -22,6 +22,9 @@ from dimix.mixture.posterior import MixturePrior
 
 FAMILIES: dict[str, type[GaussianFamily]] = {"full": FullCovariance, "diag": DiagonalCovariance}
 
+COLLINEAR = 1e-5
+"""Smallest eigenvalue of a correlation matrix, below which products need float64."""
+
 
 def check_number(
     name: str, value: Any, *, low: float, closed: bool = True, integer: bool = False
@@ -72,6 +75,23 @@ def make_prior(
         scatter=torch.as_tensor(scatter)[None],
     )
     return MixturePrior(family, components, float(concentration), torch.as_tensor(centre))
+
+
+def product_dtype(
+    centred: Float64[np.ndarray, "N D"], dtype: torch.dtype, covariance_type: str
+) -> torch.dtype:
+    """The dtype for products with Φ: that of the data, unless its columns are collinear.
+
+    The logits of a full covariance that is close to singular cancel, and float32 would leave
+    them wrong by whole nats. Scale alone does no harm, hence correlations.
+    """
+    if covariance_type != "full" or dtype == torch.float64:
+        return dtype
+    spread = centred.std(axis=0)
+    standard = centred[:, spread > 0] / spread[spread > 0]
+    correlation = standard.T @ standard / len(standard)
+    collinear = len(correlation) > 0 and np.linalg.eigvalsh(correlation).min() < COLLINEAR
+    return torch.float64 if collinear else dtype
 
 
 def _finite(name: str, value: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:

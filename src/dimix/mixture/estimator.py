@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
-from dimix.mixture.arguments import FAMILIES, check_choice, check_number, make_prior
+from dimix.mixture.arguments import FAMILIES, check_choice, check_number, make_prior, product_dtype
 from dimix.mixture.inference import FeatureChunks, FitResult, collect, fit_batch
 from dimix.mixture.posterior import Bound, MixturePosterior, MixturePrior, by_size, update
 from dimix.mixture.starts import STARTS
@@ -29,7 +29,7 @@ class DirichletProcessGaussianMixture(DensityMixin, BaseEstimator):  # type: ign
         n_components: T, the most components there may be. It may exceed the number of rows;
             components that are not needed stay empty. 50 is ample for most data.
         covariance_type: "full" or "diag" (exact conjugate: a Normal-Gamma a feature).
-        tol: stop when an update raises the bound by less than this many nats a row.
+        tol: stop when an update changes the bound by less than this many nats a row.
         reg_covar: added to the diagonal of each component's covariance in every update.
         max_iter: the most updates of a start.
         n_init: number of starts; the one with the highest bound is kept.
@@ -92,16 +92,19 @@ class DirichletProcessGaussianMixture(DensityMixin, BaseEstimator):  # type: ign
         self.verbose = verbose
 
     def fit(self, X: ArrayLike, y: object = None) -> Self:
-        """Fit to rows ``X [N, D]``, N >= 2; products run in float32 if X is float32."""
+        """Fit to rows ``X [N, D]``, N >= 2; float32 stays float32 unless columns are collinear."""
         self._check_arguments()
         rows = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
         centre = rows.mean(axis=0, dtype=np.float64)
         centred = rows - centre
         prior = self._make_prior(centred, centre)
-        result = self._best_of_starts(prior, centred.astype(rows.dtype, copy=False))
+        z = torch.from_numpy(centred.astype(rows.dtype, copy=False))
+        self._dtype = product_dtype(centred, z.dtype, self.covariance_type)
+        chunks = FeatureChunks(prior.family, z.to(self._dtype))
+        result = self._best_of_starts(prior, chunks)
         if not result.converged and self.max_iter > 0:
             warnings.warn(
-                f"the bound still rose by more than tol={self.tol} nats a row after "
+                f"the bound still changed by more than tol={self.tol} nats a row after "
                 f"max_iter={self.max_iter} updates; raise max_iter or tol",
                 ConvergenceWarning,
                 stacklevel=2,
@@ -157,13 +160,14 @@ class DirichletProcessGaussianMixture(DensityMixin, BaseEstimator):  # type: ign
     def log_responsibilities(self, z: Float[Tensor, "N D"]) -> Float[Tensor, "N K"]:
         """Log responsibilities of a tensor of rows, differentiable in z and in its dtype."""
         check_is_fitted(self)
-        return self.posterior_.log_responsibilities(self.posterior_.features(z))
+        phi = self.posterior_.features(z.to(torch.promote_types(z.dtype, self._dtype)))
+        return self.posterior_.log_responsibilities(phi).to(z.dtype)
 
     def _log_responsibilities(self, X: ArrayLike) -> Float[Tensor, "N K"]:
-        z = self._checked(X)
-        posterior: MixturePosterior = self.posterior_
-        chunks = FeatureChunks(posterior.family, posterior.centred(z), cache_bytes=0)
-        return torch.cat([posterior.log_responsibilities(phi) for _, phi in chunks])
+        z, posterior = self._checked(X), self.posterior_
+        centred = posterior.centred(z.to(torch.promote_types(z.dtype, self._dtype)))
+        chunks = FeatureChunks(posterior.family, centred, cache_bytes=0)
+        return torch.cat([posterior.log_responsibilities(phi).to(z.dtype) for _, phi in chunks])
 
     def _checked(self, X: ArrayLike) -> Float[Tensor, "N D"]:
         check_is_fitted(self)
@@ -198,20 +202,15 @@ class DirichletProcessGaussianMixture(DensityMixin, BaseEstimator):  # type: ign
             covariance=self.covariance_prior,
         )
 
-    def _best_of_starts(self, prior: MixturePrior, z: Float[np.ndarray, "N D"]) -> FitResult:
+    def _best_of_starts(self, prior: MixturePrior, chunks: FeatureChunks) -> FitResult:
         rng = check_random_state(self.random_state)
-        chunks = FeatureChunks(prior.family, torch.from_numpy(z))
-        results = [self._fit_once(prior, chunks, z, rng) for _ in range(self.n_init)]
+        results = [self._fit_once(prior, chunks, rng) for _ in range(self.n_init)]
         return max(results, key=lambda result: result.bounds[-1].total)
 
     def _fit_once(
-        self,
-        prior: MixturePrior,
-        chunks: FeatureChunks,
-        z: Float[np.ndarray, "N D"],
-        rng: np.random.RandomState,
+        self, prior: MixturePrior, chunks: FeatureChunks, rng: np.random.RandomState
     ) -> FitResult:
-        responsibilities = STARTS[self.init_params](z, self.n_components, rng)
+        responsibilities = STARTS[self.init_params](chunks.z.numpy(), self.n_components, rng)
         statistics = collect(chunks, torch.from_numpy(responsibilities))
         return fit_batch(
             chunks,
@@ -224,7 +223,7 @@ class DirichletProcessGaussianMixture(DensityMixin, BaseEstimator):  # type: ign
 
     def _set_result(self, result: FitResult) -> None:
         posterior = result.posterior
-        self.posterior_ = posterior
+        self.posterior_: MixturePosterior = posterior
         self.weights_ = posterior.weights.numpy()
         self.means_ = posterior.means.numpy()
         self.covariances_ = posterior.family.covariance(posterior.components).numpy()

@@ -93,7 +93,7 @@ class GaussianFamily(ABC):
     def log_predictive(
         self, params: NormalWishart, z: Float64[Tensor, "N D"]
     ) -> Float64[Tensor, "N K"]:
-        """The density E_q[N(z | μ_k, Λ_k⁻¹)] in logs, a Student t: Murphy (2007), (258), (110)."""
+        """The density E_q[N(z | μ_k, Λ_k⁻¹)] in logs, a Student t: Murphy (2007)."""
 
     @abstractmethod
     def _outer(self, mean: Float64[Tensor, "K D"]) -> Float64[Tensor, "K D *D"]:
@@ -212,7 +212,7 @@ class FullCovariance(GaussianFamily):
     def log_predictive(
         self, params: NormalWishart, z: Float64[Tensor, "N D"]
     ) -> Float64[Tensor, "N K"]:
-        """Multivariate Student t with ν + 1 - D degrees of freedom: Murphy (2007), (258)."""
+        """Multivariate Student t with ν + 1 - D degrees of freedom: Murphy (2007)."""
         distances = [
             torch.linalg.solve_triangular(factor, (z - mean).mT, upper=False).square().sum(0)
             for mean, factor in zip(params.mean, params.scatter_cholesky, strict=True)
@@ -302,7 +302,7 @@ class DiagonalCovariance(GaussianFamily):
     def log_predictive(
         self, params: NormalWishart, z: Float64[Tensor, "N D"]
     ) -> Float64[Tensor, "N K"]:
-        """A product of Student t's with ν degrees of freedom: Murphy (2007), (110)."""
+        """A product of Student t's with ν degrees of freedom: Murphy (2007)."""
         total = z.new_zeros(len(z), len(params.mean))
         for d, (mean, scatter) in enumerate(zip(params.mean.mT, params.scatter.mT, strict=True)):
             distance = (z[:, d, None] - mean).square() / scatter

@@ -35,7 +35,7 @@ from dimix.report.plots import (
 )
 
 WIDTH = 10.0  # inches, of a figure that fills the page
-COLOURS = 64  # in a file's palette
+COLOURS = 128  # in a file's palette
 BLOCK = 17  # component rows stacked before the next column of them begins
 
 
@@ -190,11 +190,10 @@ def sample_sheet(row: str, bundle: Bundle) -> Drawing:
         part = slice(i * per_column, (i + 1) * per_column)
         blank = np.zeros((per_column - len(images[part]), *images.shape[1:]), np.uint8)
         image_panel(ax, np.concatenate([images[part], blank]), [*labels[part], *[""] * len(blank)])
-    weighed = "" if bundle.weights is None else " with its weight"
     count = "its one component" if len(images) == 1 else f"each of {len(images)} components"
     return Drawing(
         f"samples-{quote(row, safe='+')}",
-        f"{row}: ten samples from {count}{weighed}.",
+        f"{row}: ten samples from {count}.",
         f"Images decoded from ten samples of {count} of {row}, heaviest first.",
         figure,
     )
@@ -257,11 +256,13 @@ def _save_all(cells: Sequence[Cell], folder: Path) -> Iterable[SavedFigure]:
 def save(figure: Figure, file: Path) -> tuple[int, int]:
     """Write a PNG whose bytes depend on the drawing alone; returns its size in pixels.
 
-    A palette in place of full colour makes it, and so the page, a quarter of the size.
+    A palette in place of full colour makes it, and so the page, a quarter of the size. The
+    octree keeps the colours of thin lines, which Pillow's default melts into their neighbours.
     """
     drawn = io.BytesIO()
-    figure.savefig(drawn, format="png")
-    picture = Image.open(drawn).convert("RGB").quantize(COLOURS)
+    figure.savefig(drawn, format="png", pil_kwargs={"compress_level": 0})
+    full = Image.open(drawn).convert("RGB")
+    picture = full.quantize(COLOURS, method=Image.Quantize.FASTOCTREE)
     with atomic_write(file, "wb") as out:
         picture.save(out, "PNG", optimize=True)
     return picture.size

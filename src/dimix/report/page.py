@@ -46,8 +46,8 @@ class Section:
 FIGURE_SECTIONS = {
     "curves": (
         "Training (the paper's Fig. 3)",
-        "Scores are on the validation images, which are no part of the training. Algorithm 1 has a panel "
-        "of its own: its loss is the reconstruction alone, and no bound.",
+        "Scores are on the validation images, which are no part of the training. Algorithm 1 "
+        "has a panel of its own: its loss is the reconstruction alone, and no bound.",
     ),
     "reconstructions": (
         "Reconstructions (the paper's Figs. 4 and 5)",
@@ -137,7 +137,8 @@ def figure_html(figure: SavedFigure) -> str:
     """An embedded image with its alternative text and caption."""
     data = base64.b64encode(figure.file.read_bytes()).decode("ascii")
     return (
-        f'<figure style="width: {figure.width}px"><img src="data:image/png;base64,{data}" alt="{escape(figure.alt)}" '
+        f'<figure style="width: {figure.width}px">\n'
+        f'<img src="data:image/png;base64,{data}" alt="{escape(figure.alt)}" '
         f'width="{figure.width}" height="{figure.height}">\n'
         f"<figcaption>{escape(figure.caption)}</figcaption></figure>"
     )

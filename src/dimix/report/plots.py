@@ -12,7 +12,7 @@ from jaxtyping import Float, Integer, UInt8
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 STYLE: dict[str, Any] = {
     "axes.axisbelow": True,
@@ -76,6 +76,7 @@ def curve(ax: Axes, row: str, curves: Curves, column: str, **style: Any) -> Axes
     """One column by epoch, if the row has it."""
     if column in curves and "epoch" in curves:
         ax.plot(curves["epoch"], curves[column], **row_style(row, len(curves["epoch"])), **style)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     return ax
 
 

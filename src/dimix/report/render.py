@@ -50,11 +50,13 @@ def terminal(table: Table) -> rich.table.Table:
         box=rich.box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
-    for head in table.heads:
-        shown.add_column(Text(head), overflow="fold")
+    for head, whole in zip(table.heads, (True, False), strict=True):
+        shown.add_column(Text(head), no_wrap=whole, overflow="fold")
     for group, below in table.groups:
         for name in below:
-            shown.add_column(Text(f"{group}\n{name}"), justify="right")
+            shown.add_column(
+                Text(f"{group}\n{name}"), justify="right", min_width=7, overflow="fold"
+            )
     for row, line in named_once(table):
         if row:
             shown.add_section()
