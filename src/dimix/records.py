@@ -15,7 +15,6 @@ later, without a model.
 import csv
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
@@ -113,15 +112,15 @@ def cell_path(row: str, latent_dim: int, seed: int) -> str:
 
 @contextmanager
 def atomic_write(file: Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """Open a file that appears under its name whole or not at all."""
+    """Open a file that appears under its name whole or not at all; text is UTF-8."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
+    beside = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
-        with os.fdopen(handle, mode) as out:
+        with beside.open(mode, encoding=None if "b" in mode else "utf-8") as out:
             yield out
-        os.replace(beside, file)
+        beside.replace(file)
     except BaseException:
-        Path(beside).unlink(missing_ok=True)
+        beside.unlink(missing_ok=True)
         raise
 
 

@@ -9,6 +9,7 @@ import pytest
 from dimix.data import load
 from dimix.experiments import ROWS, Grid, estimate_seconds, find_rows, load_problem, reproduce
 from dimix.records import Bundle, Record, read_record, read_run, write_curves
+from dimix.report import grid as grid_rows
 
 pytestmark = pytest.mark.usefixtures("small_networks")
 
@@ -127,6 +128,10 @@ def test_unknown_row_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match=r"unknown row 'vea'; the rows are: vae, vae\+kmeans"):
         find_rows(["vea"])
     assert [row.name for row in find_rows(["gmvae", "vae"])] == ["vae", "gmvae"]
+
+
+def test_the_report_knows_the_rows_in_their_order() -> None:
+    assert tuple(ROWS) == grid_rows.ROWS
 
 
 def test_estimate_grows_with_the_work(tmp_path: Path) -> None:
