@@ -5,11 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from dimix.data import load
 from dimix.experiments import ROWS, Grid, estimate_seconds, find_rows, load_problem, reproduce
-from dimix.records import Bundle, Record, read_record, read_run, write_curves
+from dimix.models import Algorithm1
+from dimix.records import Bundle, Record, read_curves, read_record, read_run, write_curves
 from dimix.report import grid as grid_rows
+from dimix.training import MIXTURE, epoch_seed
 
 pytestmark = pytest.mark.usefixtures("small_networks")
 
@@ -104,6 +107,26 @@ def test_a_run_stopped_between_cells_and_inside_one_goes_on(
     (record,) = run(grid(tmp_path, ["vae", "gmvae"]))
     assert record.row == "gmvae"
     assert record.same_result(read_record(whole / record.cell / "record.json"))
+
+
+def test_a_network_that_diverges_is_recorded_at_its_last_good_epoch(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit = Algorithm1.refit
+
+    def fails_once_grown(self: Algorithm1, latents: torch.Tensor, seed: int) -> None:
+        if seed == epoch_seed(seed_of_fit, 3, MIXTURE):
+            raise ValueError("singular")
+        fit(self, latents, seed)
+
+    seed_of_fit = int(np.random.RandomState(0).randint(2**31))
+    monkeypatch.setattr("dimix.models.Algorithm1.refit", fails_once_grown)
+    (record,) = run(grid(tmp_path, ["algorithm1-hard"]))
+    assert "diverged in epoch 3" in record.note
+    assert "singular" in record.note
+    assert record.settings["epochs"] == 2
+    found, expected = (read_curves(out / record.cell / "curves.csv") for out in (tmp_path, whole))
+    np.testing.assert_array_equal(found["val_loss"], expected["val_loss"][:2])
 
 
 def test_another_data_set_or_length_is_refused(whole: Path) -> None:

@@ -123,9 +123,25 @@ class Diverging(Model):
 
 
 def test_divergence_is_said_and_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
-    with pytest.raises(DivergedError, match=r"became nan in epoch 1;"):
+    with pytest.raises(DivergedError, match=r"diverged in epoch 1: the loss became nan"):
         train(Diverging(), data(), training(checkpoint_dir=tmp_path))
     assert not (tmp_path / LAST).exists()
+
+
+def test_latents_that_no_mixture_fits_are_a_divergence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model_, refit = model("algorithm1"), Algorithm1.refit
+
+    def refit_or_fail(self: Algorithm1, latents: torch.Tensor, seed: int) -> None:
+        if hasattr(self, "mixture"):
+            latents = latents * torch.nan
+        refit(self, latents, seed)
+
+    monkeypatch.setattr(Algorithm1, "refit", refit_or_fail)
+    with pytest.raises(DivergedError, match=r"in epoch 1: no mixture .* NaN") as found:
+        train(model_, data(), training(checkpoint_dir=tmp_path))
+    assert found.value.good_epochs == 0
 
 
 def test_a_planted_pickle_is_not_executed(tmp_path: Path) -> None:

@@ -10,32 +10,40 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
-from dimix.estimators import GMVAE, VAE, Algorithm1, DeepEstimator
-from dimix.experiments.problem import Problem
+from dimix.estimators import GMVAE, VAE, Algorithm1, DeepClusterer, DeepEstimator
+from dimix.experiments.problem import Problem, Split
 from dimix.experiments.rows import NetworkName
 from dimix.metrics import clustering_scores
 from dimix.models.algorithm1 import Gumbel
-from dimix.training import LAST
+from dimix.training import LAST, DivergedError
 
 PRETRAINING_SHARE = 0.7  # the paper's 70 of 100 epochs
 
 
 @dataclass(frozen=True)
 class TrainedNetwork:
-    """A trained estimator with what its rows share: the latents and one plane to draw them in."""
+    """A trained estimator with what its rows share: the latents and one plane to draw them in.
+
+    note: what there is to say of the training, such as that it diverged.
+    """
 
     estimator: DeepEstimator
     problem: Problem
+    note: str = ""
 
     @cached_property
-    def train_latents(self) -> NDArray[np.floating[Any]]:
+    def train_latents(self) -> NDArray[np.float64]:
         """Latent means of the training images, [N, D]."""
-        return self.estimator.transform(self.problem.train.images)
+        return self._latents(self.problem.train)
 
     @cached_property
-    def test_latents(self) -> NDArray[np.floating[Any]]:
+    def test_latents(self) -> NDArray[np.float64]:
         """Latent means of the test images, [N, D]."""
-        return self.estimator.transform(self.problem.test.images)
+        return self._latents(self.problem.test)
+
+    def _latents(self, split: Split) -> NDArray[np.float64]:
+        # float64: at Z = 64 most latents are unused and have next to no variance
+        return self.estimator.transform(split.images).astype(np.float64)
 
     @cached_property
     def test_plane(self) -> NDArray[np.float32]:
@@ -57,24 +65,22 @@ class Workshop:
 
     def network(self, name: NetworkName) -> TrainedNetwork:
         """Train the network, or load it if its checkpoint is that of its last epoch."""
-        estimator = self._gmvae() if name == "gmvae" else self._plain(name)
-        return TrainedNetwork(estimator, self.problem)
-
-    def _plain(self, name: NetworkName) -> DeepEstimator:
         if name == "vae":
-            return self._fit(VAE(**self._common(name)), name)
+            return self._fit(VAE(**self._common(name)))
+        if name == "gmvae":
+            return self._gmvae()
         if name == "algorithm1-pretrained":
-            start = self._gmvae_start()
-            return self._fit(Algorithm1(**self._common(name), pretrained=start), name)
+            start = self._gmvae_start().estimator
+            return self._fit(Algorithm1(**self._common(name), pretrained=start))
         gumbel: Gumbel = "hard" if name == "algorithm1-hard" else "soft"
-        return self._fit(Algorithm1(**self._common(name), gumbel=gumbel), name)
+        return self._fit(Algorithm1(**self._common(name), gumbel=gumbel))
 
-    def _gmvae_start(self) -> DeepEstimator:
+    def _gmvae_start(self) -> TrainedNetwork:
         """The GMVAE after 70% of its epochs, kept because Algorithm 1 may start from it."""
         epochs = max(1, round(PRETRAINING_SHARE * self.epochs))
-        return self._fit(GMVAE(**self._common("gmvae-start") | {"epochs": epochs}), "gmvae-start")
+        return self._fit(GMVAE(**self._common("gmvae-start") | {"epochs": epochs}))
 
-    def _gmvae(self) -> DeepEstimator:
+    def _gmvae(self) -> TrainedNetwork:
         """The whole GMVAE: goes on from where its start stopped."""
         checkpoint = self.folder / "gmvae" / LAST
         if not checkpoint.exists():
@@ -83,7 +89,7 @@ class Workshop:
             beside = checkpoint.with_suffix(".part")
             shutil.copy(self.folder / "gmvae-start" / LAST, beside)
             beside.replace(checkpoint)
-        return self._fit(GMVAE(**self._common("gmvae")), "gmvae")
+        return self._fit(GMVAE(**self._common("gmvae")))
 
     def _common(self, name: str) -> dict[str, Any]:
         return {
@@ -94,8 +100,18 @@ class Workshop:
             "progress": f"{name} Z={self.latent_dim} seed={self.seed}",
         }
 
-    def _fit(self, estimator: DeepEstimator, name: str) -> DeepEstimator:
-        clusters = name != "vae"
+    def _fit(self, estimator: DeepEstimator) -> TrainedNetwork:
+        """Fit; a training that diverges is left as it was after its last good epoch."""
+        try:
+            return TrainedNetwork(self._fit_on_images(estimator), self.problem)
+        except DivergedError as error:
+            if error.good_epochs == 0:
+                raise
+            estimator.set_params(epochs=error.good_epochs)
+            return TrainedNetwork(self._fit_on_images(estimator), self.problem, str(error))
+
+    def _fit_on_images(self, estimator: DeepEstimator) -> DeepEstimator:
+        clusters = isinstance(estimator, DeepClusterer)
         return estimator.fit(
             self.problem.train.images,
             X_val=self.problem.validation.images,

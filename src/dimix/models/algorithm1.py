@@ -74,10 +74,13 @@ class Algorithm1(Model):
             self.mean_head.bias.copy_(gmvae.z_head.linear.bias[:latent_dim])
 
     def refit(self, latents: Float[Tensor, "N D"], seed: int) -> None:
-        """Fit the DP-GMM from scratch to the encoded training set and take its components."""
+        """Fit the DP-GMM from scratch to the encoded training set and take its components.
+
+        In float64: nothing in the loss keeps the latents' scale, and they stretch as they grow.
+        """
         self.mixture = DirichletProcessGaussianMixture(
             n_components=self.n_components, covariance_type="full", random_state=seed
-        ).fit(latents.numpy(force=True))
+        ).fit(latents.double().numpy(force=True))
         var = self.mixture.covariances_.diagonal(axis1=-2, axis2=-1).copy()
         self.component_mean.copy_(torch.from_numpy(self.mixture.means_))
         self.component_var.copy_(torch.from_numpy(var))

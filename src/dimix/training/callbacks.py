@@ -30,7 +30,14 @@ Scorer = Callable[[], dict[str, float]]
 
 
 class DivergedError(RuntimeError):
-    """The loss became NaN or infinite."""
+    """The loss became NaN or infinite, or the latents such that no mixture fits them.
+
+    good_epochs: how many epochs ended well before; a checkpoint folder holds the last of them.
+    """
+
+    def __init__(self, good_epochs: int, why: str) -> None:
+        super().__init__(f"training diverged in epoch {good_epochs + 1}: {why}")
+        self.good_epochs = good_epochs
 
 
 class RefitMixture(Callback):
@@ -38,6 +45,9 @@ class RefitMixture(Callback):
 
     The fit after an epoch is the one that the next begins with; a resumed run finds it again
     from the restored encoder and the same seed.
+
+    Raises:
+        DivergedError: the latents are not finite, or no mixture fits them.
     """
 
     def __init__(self, model: Algorithm1, x: Num[Tensor, "N P"], seed: int) -> None:
@@ -57,7 +67,11 @@ class RefitMixture(Callback):
     def refit(self, epoch: int) -> None:
         self.fitted = True
         latents = in_chunks(self.model.embed, self.x, device_of(self.model))
-        self.model.refit(latents, epoch_seed(self.seed, epoch, MIXTURE))
+        try:
+            self.model.refit(latents, epoch_seed(self.seed, epoch, MIXTURE))
+        except ValueError as error:
+            why = f"no mixture could be fitted to the latents: {error}"
+            raise DivergedError(max(0, epoch - 1), why) from error
 
 
 class History(Callback):
@@ -85,8 +99,8 @@ class History(Callback):
         row = {f"train_{k}": v for k, v in pl_module.averages.means().items()}
         if not math.isfinite(row["train_loss"]):
             raise DivergedError(
-                f"the training loss became {row['train_loss']} in epoch "
-                f"{trainer.current_epoch + 1}; try a smaller learning_rate"
+                trainer.current_epoch,
+                f"the loss became {row['train_loss']}; try a smaller learning_rate",
             )
         pl_module.model.eval()
         if self.x_val is not None:
