@@ -119,9 +119,10 @@ class Workshop:
         )
 
     def _validation_scores(self, estimator: Any) -> dict[str, float]:
-        validation = self.problem.validation
-        scores = clustering_scores(validation.labels, estimator.predict(validation.images))
+        images, labels = self.problem.validation.images, self.problem.validation.labels
+        scores = clustering_scores(labels, estimator.predict(images))
         return {
+            "val_latent_sd": float(estimator.transform(images).std()),
             "val_acc": scores.acc,
             "val_nmi": scores.nmi,
             "val_n_clusters": float(scores.n_clusters),
