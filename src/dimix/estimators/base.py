@@ -1,4 +1,4 @@
-"""The deep models behind fit / transform / predict / sample.
+"""What the deep models' estimators share: fit, transform, predict, sample, score.
 
 `X` is a 2-D array or images [N, H, W(, C)]: bytes 0..255, or floats (in [0, 1] under the
 Bernoulli likelihood). Reconstructions and samples come back as floats in the shape of `X`'s
@@ -6,6 +6,7 @@ samples, bytes having been divided by 255.
 """
 
 from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,7 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from dimix import models
-from dimix.models.algorithm1 import Gumbel
+from dimix.estimators.inputs import as_tensor, check_rows
 from dimix.nets import Architecture, Likelihood
 from dimix.training import (
     EVALUATION,
@@ -34,7 +35,12 @@ from dimix.training import (
 Array = NDArray[np.floating[Any]]
 CPU = torch.device("cpu")
 
+# A dataclass writes the constructor that scikit-learn asks for (every parameter by name, kept
+# as it is) and lets subclasses add to it; identity and representation stay scikit-learn's.
+estimator = dataclass(eq=False, repr=False)
 
+
+@estimator
 class DeepEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """What every deep model's estimator shares; a subclass says how its model is built.
 
@@ -56,35 +62,18 @@ class DeepEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         sample_shape_: the shape of one sample.
     """
 
-    model_: Any
-    history_: list[dict[str, float]]
-
-    def __init__(
-        self,
-        latent_dim: int = 10,
-        *,
-        likelihood: Likelihood = "bernoulli",
-        architecture: Architecture = "mlp",
-        epochs: int = 100,
-        batch_size: int = 256,
-        learning_rate: float = 1e-3,
-        precision: Precision = "auto",
-        random_state: int | None = None,
-        checkpoint_dir: str | Path | None = None,
-        progress: str | bool = True,
-        logger: Logger | None = None,
-    ) -> None:
-        self.latent_dim = latent_dim
-        self.likelihood = likelihood
-        self.architecture = architecture
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.precision = precision
-        self.random_state = random_state
-        self.checkpoint_dir = checkpoint_dir
-        self.progress = progress
-        self.logger = logger
+    latent_dim: int = 10
+    _: KW_ONLY
+    likelihood: Likelihood = "bernoulli"
+    architecture: Architecture = "mlp"
+    epochs: int = 100
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    precision: Precision = "auto"
+    random_state: int | None = None
+    checkpoint_dir: str | Path | None = None
+    progress: str | bool = True
+    logger: Logger | None = None
 
     def build(self, shape: tuple[int, ...]) -> models.Model:
         """The untrained model for samples of this shape."""
@@ -115,8 +104,8 @@ class DeepEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.seed_ = int(check_random_state(self.random_state).randint(2**31))
         with torch.random.fork_rng():
             torch.manual_seed(self.seed_)
-            self.model_ = self.build(tuple(self.sample_shape_))
-        self.history_ = train(
+            self.model_: Any = self.build(tuple(self.sample_shape_))
+        self.history_: list[dict[str, float]] = train(
             self.model_,
             rows.flatten(1),
             self._training(),
@@ -186,6 +175,7 @@ class DeepEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return sum(self.bound_terms(X).values())
 
 
+@estimator
 class DeepClusterer(ClusterMixin, DeepEstimator):  # type: ignore[misc]
     """A deep model whose latent is a mixture: it also predicts, and samples by component.
 
@@ -233,186 +223,3 @@ class DeepClusterer(ClusterMixin, DeepEstimator):  # type: ignore[misc]
     def component_weights(self) -> NDArray[np.float64]:
         """Mixing weights, [K]."""
         raise NotImplementedError  # abstract
-
-
-class VAE(DeepEstimator):
-    """Variational autoencoder with the prior N(0, I) (the paper's eq. 1)."""
-
-    def build(self, shape: tuple[int, ...]) -> models.Model:
-        """The untrained model for samples of this shape."""
-        return models.VAE(
-            shape, self.latent_dim, architecture=self.architecture, likelihood=self.likelihood
-        )
-
-    def sample(self, n_samples: int = 1) -> Array:
-        """Draw samples: means of p(x | z) at z ~ p(z)."""
-        check_is_fitted(self, "model_")
-        generator = torch.Generator().manual_seed(self.seed_)
-        return self.inverse_transform(self.model_.sample_latent(n_samples, generator).numpy())
-
-
-class GMVAE(DeepClusterer):
-    """Gaussian-mixture VAE with a known number of components (the paper's eq. 2).
-
-    Parameters, besides those of `DeepEstimator`:
-        n_components: K.
-        w_dim: size of the continuous latent w above the components; None takes `latent_dim`.
-        y_kl_min: λ in max(λ, KL(p(y | w, z) ‖ Uniform)), nats; 0 leaves the bound as it is.
-    """
-
-    def __init__(
-        self,
-        latent_dim: int = 10,
-        *,
-        n_components: int = 10,
-        w_dim: int | None = None,
-        y_kl_min: float = 0.0,
-        likelihood: Likelihood = "bernoulli",
-        architecture: Architecture = "mlp",
-        epochs: int = 100,
-        batch_size: int = 256,
-        learning_rate: float = 1e-3,
-        precision: Precision = "auto",
-        random_state: int | None = None,
-        checkpoint_dir: str | Path | None = None,
-        progress: str | bool = True,
-        logger: Logger | None = None,
-    ) -> None:
-        super().__init__(
-            latent_dim,
-            likelihood=likelihood,
-            architecture=architecture,
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            precision=precision,
-            random_state=random_state,
-            checkpoint_dir=checkpoint_dir,
-            progress=progress,
-            logger=logger,
-        )
-        self.n_components = n_components
-        self.w_dim = w_dim
-        self.y_kl_min = y_kl_min
-
-    def build(self, shape: tuple[int, ...]) -> models.Model:
-        """The untrained model for samples of this shape."""
-        return models.GMVAE(
-            shape,
-            self.latent_dim,
-            n_components=self.n_components,
-            w_dim=self.w_dim,
-            y_kl_min=self.y_kl_min,
-            architecture=self.architecture,
-            likelihood=self.likelihood,
-        )
-
-    def component_weights(self) -> NDArray[np.float64]:
-        """Uniform, [K]."""
-        return np.full(self.n_components, 1 / self.n_components)
-
-
-class Algorithm1(DeepClusterer):
-    """The paper's proposal: a DP-GMM refitted to the encoded data every epoch.
-
-    Parameters, besides those of `DeepEstimator`:
-        n_components: the DP-GMM's truncation.
-        gumbel: "soft", or "hard" (straight-through).
-        temperature: of the Gumbel-softmax.
-        kl_weight: weight of the latent's divergence from its component; 0 as printed.
-        pretrained: a fitted GMVAE of the same architecture to start from.
-    """
-
-    def __init__(
-        self,
-        latent_dim: int = 10,
-        *,
-        n_components: int = 10,
-        gumbel: Gumbel = "soft",
-        temperature: float = 1.0,
-        kl_weight: float = 0.0,
-        pretrained: GMVAE | None = None,
-        likelihood: Likelihood = "bernoulli",
-        architecture: Architecture = "mlp",
-        epochs: int = 100,
-        batch_size: int = 256,
-        learning_rate: float = 1e-3,
-        precision: Precision = "auto",
-        random_state: int | None = None,
-        checkpoint_dir: str | Path | None = None,
-        progress: str | bool = True,
-        logger: Logger | None = None,
-    ) -> None:
-        super().__init__(
-            latent_dim,
-            likelihood=likelihood,
-            architecture=architecture,
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            precision=precision,
-            random_state=random_state,
-            checkpoint_dir=checkpoint_dir,
-            progress=progress,
-            logger=logger,
-        )
-        self.n_components = n_components
-        self.gumbel = gumbel
-        self.temperature = temperature
-        self.kl_weight = kl_weight
-        self.pretrained = pretrained
-
-    def build(self, shape: tuple[int, ...]) -> models.Model:
-        """The untrained model, or the pretrained GMVAE's networks in it."""
-        model = models.Algorithm1(
-            shape,
-            self.latent_dim,
-            n_components=self.n_components,
-            gumbel=self.gumbel,
-            temperature=self.temperature,
-            kl_weight=self.kl_weight,
-            architecture=self.architecture,
-            likelihood=self.likelihood,
-        )
-        if self.pretrained is not None:
-            model.start_from(self.pretrained.model_)
-        return model
-
-    def component_weights(self) -> NDArray[np.float64]:
-        """The DP-GMM's expected weights, [K]."""
-        weights: NDArray[np.float64] = self.model_.mixture.weights_
-        return weights
-
-
-def check_rows(X: ArrayLike, likelihood: Likelihood, name: str) -> Tensor:
-    """Data as a tensor [N, ...] of bytes or float32.
-
-    Raises:
-        ValueError: not numeric, too few dimensions, empty, not finite, or outside the
-            likelihood's range; the message names the argument and what was found.
-    """
-    array = np.asarray(X)
-    if array.dtype.kind not in "buif":
-        raise ValueError(f"{name} must be numeric; found dtype {array.dtype}")
-    if array.ndim < 2 or 0 in array.shape:
-        raise ValueError(
-            f"{name} must be a non-empty array [N, features] or [N, H, W(, C)]; "
-            f"found shape {array.shape}"
-        )
-    if array.dtype == np.uint8:
-        return as_tensor(array)
-    rows = as_tensor(array.astype(np.float32, copy=False))
-    low, high = rows.aminmax()
-    if not torch.isfinite(low + high):
-        raise ValueError(f"{name} holds NaN or infinite values; they must be finite")
-    if likelihood == "bernoulli" and (low < 0 or high > 1):
-        raise ValueError(
-            f"{name} must lie in [0, 1] (or be bytes) for likelihood='bernoulli'; "
-            f"found [{low:.4g}, {high:.4g}]; rescale it or use likelihood='gaussian'"
-        )
-    return rows
-
-
-def as_tensor(array: NDArray[Any]) -> Tensor:
-    """The array's memory as a tensor; a copy where it is read-only or not contiguous."""
-    return torch.from_numpy(np.require(array, requirements=["C", "W"]))

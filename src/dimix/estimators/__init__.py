@@ -1,0 +1,8 @@
+"""The deep models behind fit / transform / predict / sample."""
+
+from dimix.estimators.algorithm1 import Algorithm1
+from dimix.estimators.base import DeepClusterer, DeepEstimator
+from dimix.estimators.gmvae import GMVAE
+from dimix.estimators.vae import VAE
+
+__all__ = ["GMVAE", "VAE", "Algorithm1", "DeepClusterer", "DeepEstimator"]

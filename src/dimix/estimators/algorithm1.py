@@ -1,0 +1,52 @@
+"""The paper's Algorithm 1 as an estimator."""
+
+from dataclasses import KW_ONLY
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dimix import models
+from dimix.estimators.base import DeepClusterer, estimator
+from dimix.estimators.gmvae import GMVAE
+from dimix.models.algorithm1 import Gumbel
+
+
+@estimator
+class Algorithm1(DeepClusterer):
+    """The paper's proposal: a DP-GMM refitted to the encoded data every epoch.
+
+    Parameters, besides those of `DeepEstimator`:
+        n_components: the DP-GMM's truncation.
+        gumbel: "soft", or "hard" (straight-through).
+        temperature: of the Gumbel-softmax.
+        kl_weight: weight of the latent's divergence from its component; 0 as printed.
+        pretrained: a fitted GMVAE of the same architecture to start from.
+    """
+
+    _: KW_ONLY
+    n_components: int = 10
+    gumbel: Gumbel = "soft"
+    temperature: float = 1.0
+    kl_weight: float = 0.0
+    pretrained: GMVAE | None = None
+
+    def build(self, shape: tuple[int, ...]) -> models.Algorithm1:
+        """The untrained model, or the pretrained GMVAE's networks in it."""
+        model = models.Algorithm1(
+            shape,
+            self.latent_dim,
+            n_components=self.n_components,
+            gumbel=self.gumbel,
+            temperature=self.temperature,
+            kl_weight=self.kl_weight,
+            architecture=self.architecture,
+            likelihood=self.likelihood,
+        )
+        if self.pretrained is not None:
+            model.start_from(self.pretrained.model_)
+        return model
+
+    def component_weights(self) -> NDArray[np.float64]:
+        """The DP-GMM's expected weights, [K]."""
+        weights: NDArray[np.float64] = self.model_.mixture.weights_
+        return weights

@@ -1,0 +1,168 @@
+"""What the rows say about a mixture, in summary: statistics, entropy, and B(R), the bound of both.
+
+For responsibilities R the best globals are ``update(prior, S)`` with S = Rᵀ Φ, and the bound at
+those globals has a closed form, in which A is the evidence of the sticks and g that of a
+component's Gaussian:
+
+    B(R) = A(n) + Σ_k g(S_k) + Σ_n w_n H(r_n)
+
+So a move that replaces R needs nothing but the change of S and of the entropy. ``survey`` is the
+one pass over the data that gives them, together with what the moves choose their targets by.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Float, Float64, Int64
+from torch import Tensor
+from torch.nn.functional import threshold
+
+from dimix.mixture.inference import NEGLIGIBLE, FeatureChunks
+from dimix.mixture.posterior import MixturePosterior, MixturePrior, by_size
+from dimix.mixture.sticks import stick_evidence
+
+SHARED = 1e-9
+"""A row counts as shared if more than this much of it is outside its largest component."""
+SHARED_BYTES = 2**28
+"""Memory for the responsibilities of shared rows; beyond it, every second row is dropped."""
+
+
+@dataclass(frozen=True, eq=False)
+class Partition:
+    """Responsibilities in summary: ``statistics`` S and ``entropy`` Σ_n w_n H(r_n), in nats."""
+
+    prior: MixturePrior
+    statistics: Float64[Tensor, "K F"]
+    entropy: float
+
+    @cached_property
+    def bound(self) -> float:
+        """B(R): the full bound at the best globals, its sticks in order of size."""
+        return evidence(self.prior, self.statistics) + self.entropy
+
+    @property
+    def counts(self) -> Float64[Tensor, " K"]:
+        """Rows of each component."""
+        return self.statistics[:, 0]
+
+    @property
+    def n_components(self) -> int:
+        """Components that hold any rows."""
+        return int((self.counts > 0).sum())
+
+
+def evidence(prior: MixturePrior, statistics: Float64[Tensor, "K F"]) -> float:
+    """A(n) + Σ_k g(S_k), whatever the order of the rows of S: all of B(R) but the entropy."""
+    ordered = by_size(statistics)
+    of_components = prior.family.log_evidence(prior.components, ordered).sum()
+    return float(stick_evidence(ordered[:, 0], prior.concentration) + of_components)
+
+
+@dataclass(frozen=True, eq=False)
+class SharedRows:
+    """Responsibilities of the rows that more than one component shares, and their weights."""
+
+    responsibilities: Float[Tensor, "n K"]
+    weights: Float[Tensor, " n"]
+
+    def overlaps(self, component: int) -> Float64[Tensor, " K"]:
+        """Σ_n w_n [φ(r_na + r_nk) - φ(r_na) - φ(r_nk)], φ(t) = t log t, of a = ``component``.
+
+        This is the entropy that merging a with each component k would cost; never below zero.
+        """
+        rows = self.responsibilities[:, component] > 0
+        ours, all_ = self.responsibilities[rows, component, None], self.responsibilities[rows]
+        both = torch.xlogy(ours + all_, ours + all_) - torch.xlogy(ours, ours)
+        cost = (both - torch.xlogy(all_, all_)).double().mT @ self.weights[rows].double()
+        cost[component] = 0
+        return cost.clamp(min=0)
+
+    def merged(self, kept: int, gone: int) -> "SharedRows":
+        """The same rows with component ``gone`` added to ``kept`` and left empty."""
+        responsibilities = self.responsibilities.clone()
+        responsibilities[:, kept] += responsibilities[:, gone]
+        responsibilities[:, gone] = 0
+        return SharedRows(responsibilities, self.weights)
+
+    def thinned(self, budget: int) -> "SharedRows":
+        """Every second row at twice its weight, until the rows fit in ``budget`` bytes."""
+        rows = self
+        while rows.responsibilities.nbytes > budget:
+            rows = SharedRows(rows.responsibilities[::2].clone(), 2 * rows.weights[::2])
+        return rows
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """One pass over the data at a posterior.
+
+    ``labels`` is the largest component of each row, ``log_normalisers`` logsumexp_k L_nk, low
+    for rows that the mixture explains badly.
+    """
+
+    posterior: MixturePosterior
+    partition: Partition
+    labels: Int64[Tensor, " N"]
+    log_normalisers: Float[Tensor, " N"]
+    shared: SharedRows
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Some rows with their features Φ, responsibilities, weights and logsumexp_k L_nk."""
+
+    rows: slice
+    phi: Float[Tensor, "n F"]
+    responsibilities: Float[Tensor, "n K"]
+    weights: Float[Tensor, " n"]
+    log_normalisers: Float[Tensor, " n"]
+
+
+@torch.no_grad()
+def blocks(chunks: FeatureChunks, posterior: MixturePosterior) -> Iterator[Block]:
+    """One pass over the data, with the responsibilities at ``posterior``."""
+    for rows, phi in chunks:
+        logits = posterior.logits(phi)
+        normalisers = torch.logsumexp(logits, dim=1)
+        responsibilities = threshold(logits.sub_(normalisers[:, None]).exp_(), NEGLIGIBLE, 0.0)
+        weights = phi.new_ones(len(phi)) if chunks.weights is None else chunks.weights[rows]
+        yield Block(rows, phi, responsibilities, weights.to(phi), normalisers)
+
+
+def entropy(responsibilities: Float[Tensor, "n K"]) -> Float[Tensor, " n"]:
+    """H(r_n) of each row, in nats."""
+    return -torch.xlogy(responsibilities, responsibilities).sum(1)
+
+
+@torch.no_grad()
+def survey(
+    chunks: FeatureChunks, posterior: MixturePosterior, *, budget: int = SHARED_BYTES
+) -> Survey:
+    """One pass: S and entropy at the best q(c), and what the moves choose their targets by."""
+    statistics = torch.zeros(posterior.n_components, chunks.family.n_features, dtype=torch.float64)
+    total, labels, normalisers, shared = 0.0, [], [], list[SharedRows]()
+    for block in blocks(chunks, posterior):
+        resp, weights = block.responsibilities, block.weights
+        statistics += (resp * weights[:, None]).mT @ block.phi
+        total += float(entropy(resp).double() @ weights.double())
+        largest, label = resp.max(dim=1)
+        labels.append(label)
+        normalisers.append(block.log_normalisers)
+        several = largest < 1 - SHARED
+        shared.append(SharedRows(resp[several], weights[several]).thinned(budget))
+    return Survey(
+        posterior,
+        Partition(posterior.prior, statistics, total),
+        torch.cat(labels),
+        torch.cat(normalisers),
+        _joined(shared).thinned(budget),
+    )
+
+
+def _joined(parts: list[SharedRows]) -> SharedRows:
+    return SharedRows(
+        torch.cat([part.responsibilities for part in parts]),
+        torch.cat([part.weights for part in parts]),
+    )
