@@ -1,6 +1,7 @@
 """One call that trains a model: Lightning's trainer with checkpoints and resume."""
 
 import logging
+import signal
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -59,7 +60,8 @@ def train(
     """Train in place and return the history, one row an epoch.
 
     Raises:
-        DivergedError: the loss became NaN or infinite.
+        DivergedError: the loss became NaN or infinite, or no mixture fits the latents.
+        KeyboardInterrupt: Ctrl-C; the checkpoint of the last whole epoch stays.
     """
     folder = training.checkpoint_dir
     history = History(x_val, scorer, folder / "curves.csv" if folder else None)
@@ -68,15 +70,13 @@ def train(
         callbacks.insert(0, RefitMixture(model, x, training.seed))
     if training.progress is not None:
         callbacks.append(EpochProgress(training.progress))
+    plan = Plan(model, training.learning_rate, training.seed)
+    rows = RowsModule(x, training.batch_size, training.seed)
+    last = folder / LAST if folder and (folder / LAST).exists() else None
     with quiet_lightning(), torch.random.fork_rng():
         trainer = make_trainer(training, callbacks)
-        last = folder / LAST if folder else None
-        trainer.fit(
-            Plan(model, training.learning_rate, training.seed),
-            datamodule=RowsModule(x, training.batch_size, training.seed),
-            ckpt_path=last if last and last.exists() else None,
-            weights_only=True,
-        )
+        with interruptible(trainer):
+            trainer.fit(plan, datamodule=rows, ckpt_path=last, weights_only=True)
     model.eval()
     return history.rows
 
@@ -99,6 +99,18 @@ def make_trainer(training: Training, callbacks: list[Callback]) -> Trainer:
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
     )
+
+
+@contextmanager
+def interruptible(trainer: Trainer) -> Iterator[None]:
+    """Let Ctrl-C arrive as KeyboardInterrupt, which Lightning turns into an exit of its own."""
+    try:
+        yield
+    except SystemExit:
+        if not trainer.interrupted:
+            raise
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        raise KeyboardInterrupt from None
 
 
 @contextmanager
