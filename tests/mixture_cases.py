@@ -15,9 +15,12 @@ from dimix.mixture import (
     collect,
     update,
 )
+from dimix.mixture.concentration import Concentration
+from dimix.mixture.families import SphericalCovariance, TiedCovariance
+from family_oracles import Parts
 from oracles import NormalWishart as Plain
 
-FAMILIES = [FullCovariance, DiagonalCovariance]
+FAMILIES = [FullCovariance, TiedCovariance, DiagonalCovariance, SphericalCovariance]
 
 
 def random_spd(dim: int, rng: np.random.Generator) -> np.ndarray:
@@ -30,17 +33,20 @@ def random_params(family: GaussianFamily, n_components: int, seed: int = 0) -> N
     """Parameters of ``n_components`` components, all different."""
     rng = np.random.default_rng(seed)
     scatter = np.stack([random_spd(family.dim, rng) for _ in range(n_components)])
-    if isinstance(family, DiagonalCovariance):
+    if isinstance(family, DiagonalCovariance | SphericalCovariance):
         scatter = scatter.diagonal(axis1=1, axis2=2).copy()
+    if isinstance(family, SphericalCovariance):
+        scatter = scatter.mean(1)
+    n_precisions = 1 if isinstance(family, TiedCovariance) else n_components
     return NormalWishart(
         torch.from_numpy(rng.normal(size=(n_components, family.dim))),
         torch.from_numpy(rng.uniform(0.5, 3, n_components)),
-        torch.from_numpy(family.dim + rng.uniform(0, 5, n_components)),
-        torch.from_numpy(scatter),
+        torch.from_numpy(family.dim + rng.uniform(0, 5, n_components))[:n_precisions],
+        torch.from_numpy(scatter)[:n_precisions],
     )
 
 
-def make_prior(family: GaussianFamily, concentration: float = 0.8) -> MixturePrior:
+def make_prior(family: GaussianFamily, concentration: float | Concentration = 0.8) -> MixturePrior:
     """A prior of one random component, centred off the origin."""
     centre = torch.linspace(-1, 1, family.dim, dtype=torch.float64)
     return MixturePrior(family, random_params(family, 1, seed=9), concentration, centre)
@@ -58,6 +64,16 @@ def plain(params: NormalWishart) -> list[Plain]:
             strict=True,
         )
     ]
+
+
+def parts(params: NormalWishart) -> Parts:
+    """The parameters of any family as the family oracles' tuple."""
+    return (
+        params.mean.numpy(),
+        params.mean_precision.numpy(),
+        params.degrees_of_freedom.numpy(),
+        params.scatter.numpy(),
+    )
 
 
 def plain_feature(params: NormalWishart, d: int) -> list[Plain]:

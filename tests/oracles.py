@@ -9,7 +9,7 @@ from itertools import permutations, product
 
 import numpy as np
 from scipy import stats
-from scipy.special import betaln, psi
+from scipy.special import betaln, multigammaln, psi
 
 NormalWishart = tuple[np.ndarray, float, float, np.ndarray]
 
@@ -139,6 +139,51 @@ def log_evidence(
             log_joint += log_marginal(z[c == k], prior)
         terms.append(log_joint)
     return float(np.logaddexp.reduce(terms))
+
+
+def responsibility_bound(
+    z: np.ndarray,
+    resp: np.ndarray,
+    prior: NormalWishart,
+    concentration: float,
+    weights: np.ndarray | float = 1.0,
+) -> float:
+    """B(R): the bound at responsibilities R [N, K], the best globals put in, rows weighted.
+
+    Sums over the rows themselves: no statistics. Equal weights s are the tempering by s.
+    """
+    soft = resp * np.broadcast_to(weights, len(z))[:, None]
+    counts = np.sort(soft.sum(0))[::-1]
+    of_sticks = sum(
+        betaln(1 + n, concentration + counts[k + 1 :].sum()) - betaln(1, concentration)
+        for k, n in enumerate(counts)
+    )
+    of_components = sum(_soft_log_marginal(z, column, prior) for column in soft.T)
+    return float(of_sticks + of_components + np.broadcast_to(weights, len(z)) @ _entropies(resp))
+
+
+def _entropies(resp: np.ndarray) -> np.ndarray:
+    return np.array([stats.entropy(row) for row in resp])
+
+
+def _soft_log_marginal(z: np.ndarray, soft: np.ndarray, prior: NormalWishart) -> float:
+    """Log ∫ ∏_n N(z_n | μ, Λ⁻¹)^{r_n} p(μ, Λ): the ratio of Normal-Wishart normalisers."""
+    mean, kappa, dof, scatter = prior
+    dim, n = len(mean), float(soft.sum())
+    if n == 0:
+        return 0.0
+    average = soft @ z / n
+    within = (soft[:, None] * (z - average)).T @ (z - average)
+    shift = average - mean
+    after = scatter + within + kappa * n / (kappa + n) * np.outer(shift, shift)
+    return float(
+        -0.5 * n * dim * np.log(np.pi)
+        + 0.5 * dim * np.log(kappa / (kappa + n))
+        + multigammaln(0.5 * (dof + n), dim)
+        - multigammaln(0.5 * dof, dim)
+        + 0.5 * dof * np.linalg.slogdet(scatter)[1]
+        - 0.5 * (dof + n) * np.linalg.slogdet(after)[1]
+    )
 
 
 def accuracy_by_permutation(labels_true: np.ndarray, labels_pred: np.ndarray) -> float:

@@ -65,8 +65,13 @@ def fit_gmm(latents: Array, n_components: int, seed: int) -> LatentMixture:
 
 
 def fit_dpgmm(latents: Array, n_components: int, seed: int) -> LatentMixture:
-    """Our DP-GMM, full covariance, truncated at n_components."""
-    settings: Settings = {"covariance_type": "full", "max_iter": 500, "tol": 1e-5}
+    """Our DP-GMM by coordinate ascent alone, as the paper's: full covariance, no moves."""
+    settings: Settings = {
+        "covariance_type": "full",
+        "max_iter": 500,
+        "tol": 1e-5,
+        "moves": False,
+    }
     fitted = DirichletProcessGaussianMixture(n_components, random_state=seed, **settings)
     return _gaussian(fitted.fit(latents), settings)
 

@@ -32,32 +32,54 @@ Symbols, the same in every file (index order: row n, component k, feature d):
 All parameters and statistics are float64; Φ, L and R have the dtype of the data.
 """
 
+from dimix.mixture.blocks import Blocks, blocks_of
+from dimix.mixture.chunks import FeatureChunks
+from dimix.mixture.concentration import GammaConcentration
 from dimix.mixture.estimator import DirichletProcessGaussianMixture
 from dimix.mixture.families import (
     DiagonalCovariance,
     FullCovariance,
     GaussianFamily,
     NormalWishart,
+    SphericalCovariance,
+    TiedCovariance,
 )
-from dimix.mixture.inference import FeatureChunks, FitResult, collect, fit_batch, sweep
+from dimix.mixture.hierarchy import Hierarchy, build_hierarchy
+from dimix.mixture.inference import FitResult, collect, fit_batch, sweep
+from dimix.mixture.memoized import fit_memoized
+from dimix.mixture.moves import MOVES, Move, improve
 from dimix.mixture.posterior import Bound, MixturePosterior, MixturePrior, by_size, update
 from dimix.mixture.sticks import Sticks
+from dimix.mixture.stochastic import StochasticState, stochastic_step
 
 __all__ = [
+    "MOVES",
+    "Blocks",
     "Bound",
     "DiagonalCovariance",
     "DirichletProcessGaussianMixture",
     "FeatureChunks",
     "FitResult",
     "FullCovariance",
+    "GammaConcentration",
     "GaussianFamily",
+    "Hierarchy",
     "MixturePosterior",
     "MixturePrior",
+    "Move",
     "NormalWishart",
+    "SphericalCovariance",
     "Sticks",
+    "StochasticState",
+    "TiedCovariance",
+    "blocks_of",
+    "build_hierarchy",
     "by_size",
     "collect",
     "fit_batch",
+    "fit_memoized",
+    "improve",
+    "stochastic_step",
     "sweep",
     "update",
 ]

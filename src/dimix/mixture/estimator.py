@@ -1,60 +1,89 @@
-"""``DirichletProcessGaussianMixture``: the infinite mixture behind scikit-learn's interface."""
+"""The infinite mixture behind scikit-learn's face: its parameters, and how it is fitted."""
 
-import warnings
-from typing import Self
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64, Int64
-from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, DensityMixin
-from sklearn.exceptions import ConvergenceWarning
+from jaxtyping import Int64
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
-from torch import Tensor
+from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from dimix.mixture.arguments import FAMILIES, check_choice, check_number, make_prior, product_dtype
-from dimix.mixture.inference import FeatureChunks, FitResult, collect, fit_batch
+from dimix.mixture.arguments import (
+    check_estimator,
+    check_var,
+    concentration_of,
+    make_prior,
+    product_dtype,
+    reduced,
+    sample_covariance,
+)
+from dimix.mixture.blocks import Blocks, blocks_of
+from dimix.mixture.chunks import FeatureChunks
+from dimix.mixture.fitted import FittedMixture
+from dimix.mixture.hierarchy import build_hierarchy
+from dimix.mixture.inference import collect, sweep
+from dimix.mixture.memoized import fit_memoized
+from dimix.mixture.moves import MOVES, ImprovedFit, improve
+from dimix.mixture.overview import overview
 from dimix.mixture.posterior import Bound, MixturePosterior, MixturePrior, by_size, update
 from dimix.mixture.starts import STARTS
+from dimix.mixture.stochastic import StochasticState, stochastic_step
 
 
-class DirichletProcessGaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
+class DirichletProcessGaussianMixture(FittedMixture):
     """An infinite mixture of Gaussians, fitted by variational inference.
 
     The names and defaults are those of ``sklearn.mixture.BayesianGaussianMixture``. With full
-    covariance, the same priors and start, and ``reorder=False``, so is the fixed point.
+    covariance, the same priors and start, ``moves=False`` and ``reorder=False``, so is the
+    fixed point.
 
     Args:
         n_components: T, the most components there may be. It may exceed the number of rows;
             components that are not needed stay empty. 50 is ample for most data.
-        covariance_type: "full" or "diag" (exact conjugate: a Normal-Gamma a feature).
+        covariance_type: "full", "tied", "diag" or "spherical", each the exact conjugate family.
         tol: stop when an update changes the bound by less than this many nats a row.
         reg_covar: added to the diagonal of each component's covariance in every update.
-        max_iter: the most updates of a start.
+        max_iter: the most updates of coordinate ascent after the last move.
         n_init: number of starts; the one with the highest bound is kept.
         init_params: "kmeans", "k-means++", "random" or "random_from_data".
-        weight_concentration_prior: α; None is 1 / T.
+        init_components: how many components a start has; None is all of them. Births and
+            splits add more.
+        weight_concentration_prior: α; a pair (shape, rate) gives it a Gamma prior and learns
+            it; None is 1 / T.
         mean_precision_prior: κ₀; None is 1.
         mean_prior: m₀ ``[D]``; None is the mean of the data.
         degrees_of_freedom_prior: ν₀ > D - 1; None is D.
-        covariance_prior: W₀⁻¹, ``[D, D]`` (full) or ``[D]`` (diag); None is the covariance of
-            the data. The prior mean of a precision is ν₀ W₀.
+        covariance_prior: W₀⁻¹, ``[D, D]`` (full, tied), ``[D]`` (diag) or a number (spherical);
+            None is the covariance of the data. The prior mean of a precision is ν₀ W₀.
+        moves: True tries births, splits, merges and deletions, each kept only if the bound
+            rises; False none; or some of their names, from "birth", "split", "merge", "delete".
+        coarsening: None leaves every component a cluster. A number is N_eff, and "auto" takes
+            the widest gap: components are then merged into clusters (``hierarchy_``), and
+            ``predict`` and ``predict_proba`` speak of these.
         reorder: sort the components by size at each update, which raises the bound.
-        random_state: seed of the starts and of ``sample``.
+        random_state: seed of the starts, of moves and of ``sample``.
         verbose: 1 prints the bound after each update.
 
     Attributes:
         weights_: E[π_k] ``[T]``, scaled to sum to one.
         means_: E[μ_k] ``[T, D]``.
-        precisions_: E[Λ_k] ``[T, D, D]`` or ``[T, D]``.
+        precisions_: E[Λ_k], in scikit-learn's shape for the covariance type.
         covariances_: E[Λ_k]⁻¹, of the same shape.
         precisions_cholesky_: upper-triangular U (or its diagonal) with U Uᵀ = E[Λ_k].
         lower_bound_: bound on log p(X) at this fit, in nats, every constant in.
         lower_bounds_: the bound after each update.
         converged_, n_iter_: whether ``tol`` was met, and the number of updates.
+        moves_: the moves that were kept, in order.
+        n_clusters_: the number of clusters; without coarsening, of components that hold rows.
+        component_clusters_: the cluster of each component ``[T]``.
+        hierarchy_: the tree over components, if there is coarsening.
         posterior_: q(v, μ, Λ) as one immutable value.
     """
+
+    _stream: StochasticState
 
     def __init__(
         self,
@@ -66,11 +95,14 @@ class DirichletProcessGaussianMixture(DensityMixin, BaseEstimator):  # type: ign
         max_iter: int = 100,
         n_init: int = 1,
         init_params: str = "kmeans",
-        weight_concentration_prior: float | None = None,
+        init_components: int | None = None,
+        weight_concentration_prior: float | tuple[float, float] | None = None,
         mean_precision_prior: float | None = None,
         mean_prior: ArrayLike | None = None,
         degrees_of_freedom_prior: float | None = None,
         covariance_prior: ArrayLike | None = None,
+        moves: bool | tuple[str, ...] = True,
+        coarsening: float | str | None = None,
         reorder: bool = True,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
@@ -82,159 +114,186 @@ class DirichletProcessGaussianMixture(DensityMixin, BaseEstimator):  # type: ign
         self.max_iter = max_iter
         self.n_init = n_init
         self.init_params = init_params
+        self.init_components = init_components
         self.weight_concentration_prior = weight_concentration_prior
         self.mean_precision_prior = mean_precision_prior
         self.mean_prior = mean_prior
         self.degrees_of_freedom_prior = degrees_of_freedom_prior
         self.covariance_prior = covariance_prior
+        self.moves = moves
+        self.coarsening = coarsening
         self.reorder = reorder
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: ArrayLike, y: object = None) -> Self:
-        """Fit to rows ``X [N, D]``, N >= 2; float32 stays float32 unless columns are collinear."""
-        self._check_arguments()
+    def fit(
+        self,
+        X: Any,
+        y: object = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        var: ArrayLike | None = None,
+    ) -> Self:
+        """Fit to rows ``X [N, D]``, N >= 2; float32 stays float32 unless columns are collinear.
+
+        Rows that do not fit in memory come as a memory map, the path of a .npy or .parquet
+        file, or a callable that returns an iterator over arrays ``[n, D]``; they are fitted by
+        memoized passes from the fit of a sample, with memory that does not grow with N.
+
+        Args:
+            X: rows, or where they come from.
+            y: ignored.
+            sample_weight: how many times each row counts ``[N]``; None is once.
+            var: variances ``[N, D]``, if the rows are Gaussians N(X, diag var).
+        """
+        check_estimator(self)
+        if isinstance(X, str | Path | np.memmap | Blocks) or callable(X):
+            return self._fit_blocks(blocks_of(X))
         rows = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
-        centre = rows.mean(axis=0, dtype=np.float64)
-        centred = rows - centre
-        prior = self._make_prior(centred, centre)
-        z = torch.from_numpy(centred.astype(rows.dtype, copy=False))
-        self._dtype = product_dtype(centred, z.dtype, self.covariance_type)
-        chunks = FeatureChunks(prior.family, z.to(self._dtype))
-        result = self._best_of_starts(prior, chunks)
-        if not result.converged and self.max_iter > 0:
-            warnings.warn(
-                f"the bound still changed by more than tol={self.tol} nats a row after "
-                f"max_iter={self.max_iter} updates; raise max_iter or tol",
-                ConvergenceWarning,
-                stacklevel=2,
+        weights = None
+        if sample_weight is not None:
+            weights = _check_sample_weight(
+                sample_weight, rows, dtype=np.float64, ensure_non_negative=True
             )
-        self._set_result(result)
+            rows, weights = rows[weights > 0], weights[weights > 0]
+        centre = np.average(rows.astype(np.float64, copy=False), axis=0, weights=weights)
+        centred = rows - centre
+        prior = self._prior(sample_covariance(centred, self.covariance_type, weights), centre)
+        chunks = self._chunks(prior, centred, rows.dtype, var=var, weights=weights)
+        result = self._best_of_starts(prior, chunks, check_random_state(self.random_state))
+        self._set_result(result, result.moves)
+        if self.coarsening is not None:
+            self._coarsen(chunks)
+        return self
+
+    def partial_fit(self, X: ArrayLike, y: object = None, *, n_rows: float | None = None) -> Self:
+        """Take one minibatch of a stream: a stochastic natural-gradient step.
+
+        The first minibatch, which should hold some rows of every kind, gives the priors that
+        are None and the start. ``n_rows`` is the number of rows that the stream will have;
+        None takes the number seen so far.
+        """
+        first = not hasattr(self, "_stream")
+        if first:
+            check_estimator(self)
+        rows = validate_data(
+            self, X, reset=first, dtype=[np.float64, np.float32], ensure_min_samples=1 + first
+        )
+        if first:
+            self._begin_stream(rows)
+        prior = self.posterior_.prior
+        chunks = self._chunks(prior, rows - prior.centre.numpy(), rows.dtype)
+        state = stochastic_step(self._stream, prior, chunks, n_rows=n_rows, reorder=self.reorder)
+        self._stream = state
+        self._set_posterior(state.posterior(prior))
+        self.n_iter_ = state.step
         return self
 
     def fit_predict(self, X: ArrayLike, y: object = None) -> Int64[np.ndarray, " N"]:
-        """Fit, and label each row with its component."""
+        """Fit, and label each row with its cluster."""
         return self.fit(X).predict(X)
 
-    def predict(self, X: ArrayLike) -> Int64[np.ndarray, " N"]:
-        """The most responsible component of each row."""
-        return self._log_responsibilities(X).argmax(dim=1).numpy()
-
-    def predict_proba(self, X: ArrayLike) -> Float[np.ndarray, "N K"]:
-        """q(c_n = k): the responsibilities of the T components, in the dtype of X."""
-        return self._log_responsibilities(X).exp().numpy()
-
-    def score_samples(self, X: ArrayLike) -> Float64[np.ndarray, " N"]:
-        """Log posterior predictive density of each row, in nats: a mixture of Student t's."""
-        z = self._checked(X)
-        n_rows = max(1, 2**20 // (z.shape[1] + len(self.weights_)))
-        return torch.cat(
-            [self.posterior_.log_density(part) for part in torch.split(z, n_rows)]
-        ).numpy()
-
-    def score(self, X: ArrayLike, y: object = None) -> float:
-        """Mean of ``score_samples`` over the rows; higher is better."""
-        return float(self.score_samples(X).mean())
-
-    def sample(
-        self, n_samples: int = 1
-    ) -> tuple[Float64[np.ndarray, "N D"], Int64[np.ndarray, " N"]]:
-        """Draw rows, and the component of each, grouped by component.
-
-        Weights are ``weights_``; the rows of component k come from
-        N(``means_[k]``, ``covariances_[k]``), not from its posterior predictive.
-        """
-        check_is_fitted(self)
-        check_number("n_samples", n_samples, low=1, integer=True)
-        rng = check_random_state(self.random_state)
-        counts = rng.multinomial(n_samples, self.weights_)
-        labels = np.repeat(np.arange(len(counts)), counts)
-        noise = torch.from_numpy(rng.standard_normal((n_samples, self.n_features_in_)))
-        posterior = self.posterior_
-        draws = [
-            posterior.family.draw(posterior.components, k, part)
-            for k, part in enumerate(torch.split(noise, counts.tolist()))
-        ]
-        return (torch.cat(draws) + posterior.prior.centre).numpy(), labels
-
-    def log_responsibilities(self, z: Float[Tensor, "N D"]) -> Float[Tensor, "N K"]:
-        """Log responsibilities of a tensor of rows, differentiable in z and in its dtype."""
-        check_is_fitted(self)
-        phi = self.posterior_.features(z.to(torch.promote_types(z.dtype, self._dtype)))
-        return self.posterior_.log_responsibilities(phi).to(z.dtype)
-
-    def _log_responsibilities(self, X: ArrayLike) -> Float[Tensor, "N K"]:
-        z, posterior = self._checked(X), self.posterior_
-        centred = posterior.centred(z.to(torch.promote_types(z.dtype, self._dtype)))
-        chunks = FeatureChunks(posterior.family, centred, cache_bytes=0)
-        return torch.cat([posterior.log_responsibilities(phi).to(z.dtype) for _, phi in chunks])
-
-    def _checked(self, X: ArrayLike) -> Float[Tensor, "N D"]:
-        check_is_fitted(self)
-        rows = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
-        return torch.tensor(rows)
-
-    def _check_arguments(self) -> None:
-        check_number("n_components", self.n_components, low=1, integer=True)
-        check_choice("covariance_type", self.covariance_type, tuple(FAMILIES))
-        check_choice("init_params", self.init_params, tuple(STARTS))
-        check_number("tol", self.tol, low=0)
-        check_number("reg_covar", self.reg_covar, low=0)
-        check_number("max_iter", self.max_iter, low=0, integer=True)
-        check_number("n_init", self.n_init, low=1, integer=True)
-        for name in ("weight_concentration_prior", "mean_precision_prior"):
-            if getattr(self, name) is not None:
-                check_number(name, getattr(self, name), low=0, closed=False)
-
-    def _make_prior(
-        self, centred: Float64[np.ndarray, "N D"], centre: Float64[np.ndarray, " D"]
-    ) -> MixturePrior:
+    def _prior(self, sample: NDArray[np.float64], centre: NDArray[np.float64]) -> MixturePrior:
         concentration, mean_precision = self.weight_concentration_prior, self.mean_precision_prior
         return make_prior(
-            centred,
+            sample,
             centre,
             covariance_type=self.covariance_type,
             reg_covar=self.reg_covar,
-            concentration=1 / self.n_components if concentration is None else concentration,
+            concentration=concentration_of(concentration, self.n_components),
             mean_precision=1.0 if mean_precision is None else mean_precision,
             mean=self.mean_prior,
             degrees_of_freedom=self.degrees_of_freedom_prior,
             covariance=self.covariance_prior,
         )
 
-    def _best_of_starts(self, prior: MixturePrior, chunks: FeatureChunks) -> FitResult:
-        rng = check_random_state(self.random_state)
-        results = [self._fit_once(prior, chunks, rng) for _ in range(self.n_init)]
-        return max(results, key=lambda result: result.bounds[-1].total)
+    def _chunks(
+        self,
+        prior: MixturePrior,
+        centred: NDArray[np.float64],
+        dtype: Any,
+        *,
+        var: ArrayLike | None = None,
+        weights: NDArray[np.float64] | None = None,
+    ) -> FeatureChunks:
+        """Φ of rows in the dtype that their products need, which is remembered."""
+        z = torch.from_numpy(centred.astype(dtype, copy=False))
+        self._dtype = product_dtype(centred, z.dtype, self.covariance_type)
+        return FeatureChunks(
+            prior.family,
+            z.to(self._dtype),
+            None if var is None else check_var(var, centred.shape).to(self._dtype),
+            weights=None if weights is None else torch.from_numpy(weights),
+        )
 
-    def _fit_once(
-        self, prior: MixturePrior, chunks: FeatureChunks, rng: np.random.RandomState
-    ) -> FitResult:
-        responsibilities = STARTS[self.init_params](chunks.z.numpy(), self.n_components, rng)
-        statistics = collect(chunks, torch.from_numpy(responsibilities))
-        return fit_batch(
-            chunks,
-            update(prior, by_size(statistics) if self.reorder else statistics),
+    def _fit_blocks(self, blocks: Blocks) -> Self:
+        rng = check_random_state(self.random_state)
+        seen = overview(blocks, rng)
+        centre, sample = seen.moments.mean, seen.sample
+        self.n_features_in_ = len(centre)
+        prior = self._prior(reduced(seen.moments.covariance, self.covariance_type), centre)
+        chunks = self._chunks(prior, sample - centre, sample.dtype)
+        of_sample = self._best_of_starts(prior, chunks, rng)
+        result = fit_memoized(
+            blocks,
+            of_sample.posterior,
             tol=self.tol,
             max_iter=self.max_iter,
             reorder=self.reorder,
-            on_iteration=_print_bound if self.verbose else None,
+            dtype=self._dtype,
+            on_iteration=self._report(),
         )
+        self._set_result(result, of_sample.moves)
+        if self.coarsening is not None:
+            self._coarsen(chunks)
+        return self
 
-    def _set_result(self, result: FitResult) -> None:
-        posterior = result.posterior
-        self.posterior_: MixturePosterior = posterior
-        self.weights_ = posterior.weights.numpy()
-        self.means_ = posterior.means.numpy()
-        self.covariances_ = posterior.family.covariance(posterior.components).numpy()
-        self.precisions_ = posterior.family.precision(posterior.components).numpy()
-        self.precisions_cholesky_ = posterior.family.precision_cholesky(
-            posterior.components
-        ).numpy()
-        self.converged_ = result.converged
-        self.n_iter_ = result.n_iter
-        self.lower_bound_ = result.bounds[-1].total
-        self.lower_bounds_ = [bound.total for bound in result.bounds[1:]]
+    def _begin_stream(self, rows: NDArray[Any]) -> None:
+        centre = rows.mean(axis=0, dtype=np.float64)
+        centred = rows - centre
+        prior = self._prior(sample_covariance(centred, self.covariance_type), centre)
+        chunks = self._chunks(prior, centred, rows.dtype)
+        start = self._start(prior, chunks, check_random_state(self.random_state))
+        statistics, _ = sweep(chunks, start)
+        self.posterior_ = update(prior, statistics)
+        self._stream = StochasticState(statistics)
+
+    def _best_of_starts(
+        self, prior: MixturePrior, chunks: FeatureChunks, rng: np.random.RandomState
+    ) -> ImprovedFit:
+        results = [
+            improve(
+                chunks,
+                self._start(prior, chunks, rng),
+                rng,
+                moves=MOVES if self.moves is True else self.moves or (),
+                tol=self.tol,
+                max_iter=self.max_iter,
+                reorder=self.reorder,
+                on_iteration=self._report(),
+            )
+            for _ in range(self.n_init)
+        ]
+        return max(results, key=lambda result: result.bounds[-1].total)
+
+    def _start(
+        self, prior: MixturePrior, chunks: FeatureChunks, rng: np.random.RandomState
+    ) -> MixturePosterior:
+        n_start = min(self.init_components or self.n_components, self.n_components)
+        responsibilities = STARTS[self.init_params](chunks.z.numpy(), n_start, rng)
+        statistics = collect(chunks, torch.from_numpy(responsibilities))
+        empty = statistics.new_zeros(self.n_components - n_start, statistics.shape[1])
+        if self.reorder:
+            statistics = by_size(statistics)
+        return update(prior, torch.cat([statistics, empty]))
+
+    def _report(self) -> Callable[[int, Bound], None] | None:
+        return _print_bound if self.verbose else None
+
+    def _coarsen(self, chunks: FeatureChunks) -> None:
+        self.hierarchy_ = build_hierarchy(chunks, self.posterior_)
+        auto = self.coarsening == "auto"
+        self.cut("auto") if auto else self.cut(n_eff=float(self.coarsening or 0))
 
 
 def _print_bound(n_iter: int, bound: Bound) -> None:

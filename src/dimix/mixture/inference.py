@@ -1,12 +1,10 @@
 """Batch coordinate ascent: two matrix products a pass, then the conjugate update.
 
-Φ is built in chunks of a few megabytes, whatever N and D are. Chunks are kept from pass to
-pass while they fit a memory budget and rebuilt otherwise, so memory does not grow with N
-beyond the data and that budget. Products run in the dtype of the data; statistics and bounds
-are accumulated in float64.
+Products run in the dtype of the data; statistics and bounds are accumulated in float64. Under
+torch.distributed each rank passes over its own rows and the sums are those of all ranks.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,57 +12,29 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 from torch.nn.functional import threshold
 
-from dimix.mixture.families import GaussianFamily
+from dimix.mixture.chunks import CACHE_BYTES, CHUNK_BYTES, FeatureChunks
+from dimix.mixture.distributed import all_reduce_
 from dimix.mixture.posterior import Bound, MixturePosterior, by_size, update
 
-CHUNK_BYTES = 8 * 2**20
-CACHE_BYTES = 2**30
+__all__ = [
+    "CACHE_BYTES",
+    "CHUNK_BYTES",
+    "NEGLIGIBLE",
+    "FeatureChunks",
+    "FitResult",
+    "ascend",
+    "collect",
+    "fit_batch",
+    "has_settled",
+    "sweep",
+    "sweep_shard",
+]
 
 NEGLIGIBLE = 1e-30
 """Responsibilities this small count as zero: subnormal numbers slow a product a hundredfold."""
 
-
-class FeatureChunks:
-    """Φ of centred rows ``z`` (or of Gaussians N(z, diag var)), chunk after chunk.
-
-    Iterating yields (rows, Φ of those rows) in order. ``cache_bytes`` is the memory budget for
-    chunks that are kept between passes; 0 rebuilds every chunk every time.
-    """
-
-    def __init__(
-        self,
-        family: GaussianFamily,
-        z: Float[Tensor, "N D"],
-        var: Float[Tensor, "N D"] | None = None,
-        *,
-        cache_bytes: int = CACHE_BYTES,
-        chunk_bytes: int = CHUNK_BYTES,
-    ) -> None:
-        self.family = family
-        self.z = z.detach()
-        self.var = None if var is None else var.detach()
-        row_bytes = family.n_features * z.element_size()
-        self._rows = max(1, chunk_bytes // row_bytes)
-        self._n_kept = cache_bytes // (self._rows * row_bytes)
-        self._kept: list[Tensor] = []
-
-    def __len__(self) -> int:
-        """N, the number of rows."""
-        return len(self.z)
-
-    def __iter__(self) -> Iterator[tuple[slice, Tensor]]:
-        """Pairs of a slice of rows and Φ [n, F] of those rows."""
-        for index, start in enumerate(range(0, len(self), self._rows)):
-            rows = slice(start, min(start + self._rows, len(self)))
-            yield rows, self._chunk(index, rows)
-
-    def _chunk(self, index: int, rows: slice) -> Tensor:
-        if index < len(self._kept):
-            return self._kept[index]
-        phi = self.family.features(self.z[rows], None if self.var is None else self.var[rows])
-        if index == len(self._kept) < self._n_kept:
-            self._kept.append(phi)
-        return phi
+Statistics = tuple[Float64[Tensor, "K F"], float]
+"""S under the best q(c), and Σ_n w_n logsumexp_k L_nk."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,30 +51,45 @@ class FitResult:
     n_iter: int
 
 
+@torch.no_grad()
 def collect(
     chunks: FeatureChunks, responsibilities: Float[Tensor, "N K"]
 ) -> Float64[Tensor, "K F"]:
-    """S = Rᵀ Φ for given responsibilities."""
-    statistics = _empty_statistics(responsibilities.shape[1], chunks)
+    """S = Rᵀ Φ for given responsibilities, each row of R times the weight of that row."""
+    statistics = _zeros(responsibilities.shape[1], chunks)
     for rows, phi in chunks:
-        statistics += responsibilities[rows].to(phi.dtype).mT @ phi
-    return statistics
+        r = responsibilities[rows].to(phi)
+        if chunks.weights is not None:
+            r = r * chunks.weights[rows, None].to(r)
+        statistics += r.mT @ phi
+    return all_reduce_(statistics).cpu()
+
+
+def sweep(chunks: FeatureChunks, posterior: MixturePosterior) -> Statistics:
+    """One pass: S under the best q(c) at this posterior, and Σ_n w_n logsumexp_k L_nk."""
+    statistics, allocation = sweep_shard(chunks, posterior.natural_parameters)
+    return all_reduce_(statistics).cpu(), float(all_reduce_(allocation))
 
 
 @torch.no_grad()
-def sweep(
-    chunks: FeatureChunks, posterior: MixturePosterior
-) -> tuple[Float64[Tensor, "K F"], float]:
-    """One pass: S under the best q(c) at this posterior, and Σ_n logsumexp_k L_nk."""
-    statistics = _empty_statistics(posterior.n_components, chunks)
-    allocation = torch.zeros((), dtype=torch.float64)
-    for _, phi in chunks:
-        logits = posterior.logits(phi)
-        normaliser = torch.logsumexp(logits, dim=1, keepdim=True)
-        allocation += normaliser.sum(dtype=torch.float64)
-        responsibilities = threshold(logits.sub_(normaliser).exp_(), NEGLIGIBLE, 0.0, inplace=True)
-        statistics += responsibilities.mT @ phi
-    return statistics, float(allocation)
+def sweep_shard(
+    chunks: FeatureChunks, natural: Float64[Tensor, "K F"]
+) -> tuple[Float64[Tensor, "K F"], Float64[Tensor, ""]]:
+    """``sweep`` over the rows of this rank alone, given η; the results stay on the device."""
+    n_components = len(natural)
+    statistics = _zeros(n_components, chunks)
+    allocation = statistics.new_zeros(())
+    eta = natural.to(chunks.device, chunks.z.dtype)
+    scratch = eta.new_empty(n_components * min(chunks.rows_per_chunk, len(chunks)))
+    product = torch.empty_like(eta)
+    for rows, phi in chunks:
+        # Component by row: softmax along the strided axis vectorises, and S = R Φ needs no copy.
+        logits = scratch[: n_components * len(phi)].view(n_components, len(phi))
+        torch.mm(eta, phi.mT, out=logits)
+        weights = None if chunks.weights is None else chunks.weights[rows].to(chunks.device)
+        allocation += _to_responsibilities_(logits, weights)
+        statistics += torch.mm(logits, phi, out=product)
+    return statistics, allocation
 
 
 def fit_batch(
@@ -121,23 +106,60 @@ def fit_batch(
     ``reorder`` sorts the components by size at each update; ``on_iteration`` is called with
     the number of the update (0 is the start) and the bound after it.
     """
+    weight = torch.tensor(chunks.total_weight, dtype=torch.float64, device=chunks.device)
+    return ascend(
+        lambda posterior: sweep(chunks, posterior),
+        start,
+        tolerance=tol * float(all_reduce_(weight)),
+        max_iter=max_iter,
+        reorder=reorder,
+        on_iteration=on_iteration,
+    )
+
+
+def ascend(
+    one_pass: Callable[[MixturePosterior], Statistics],
+    start: MixturePosterior,
+    *,
+    tolerance: float,
+    max_iter: int = 100,
+    reorder: bool = True,
+    on_iteration: Callable[[int, Bound], None] | None = None,
+) -> FitResult:
+    """``fit_batch`` for any pass over the data; ``tolerance`` is in nats, all rows together."""
     posterior, bounds = start, list[Bound]()
     for n_iter in range(max_iter + 1):
-        statistics, allocation = sweep(chunks, posterior)
+        statistics, allocation = one_pass(posterior)
         bounds.append(posterior.bound(allocation))
         if on_iteration is not None:
             on_iteration(n_iter, bounds[-1])
-        if _has_settled(bounds, tol * len(chunks)) or n_iter == max_iter:
+        if has_settled(bounds, tolerance) or n_iter == max_iter:
             break
         posterior = update(posterior.prior, by_size(statistics) if reorder else statistics)
-    return FitResult(posterior, tuple(bounds), _has_settled(bounds, tol * len(chunks)), n_iter)
+    return FitResult(posterior, tuple(bounds), has_settled(bounds, tolerance), n_iter)
 
 
-def _has_settled(bounds: list[Bound], tolerance: float) -> bool:
+def has_settled(bounds: Sequence[Bound], tolerance: float) -> bool:
     """Whether the last update changed the bound by less than ``tolerance`` nats."""
     # A fall, which only reg_covar can cause, is a change too: the fixed point is further on.
     return len(bounds) > 1 and abs(bounds[-1].total - bounds[-2].total) < tolerance
 
 
-def _empty_statistics(n_components: int, chunks: FeatureChunks) -> Float64[Tensor, "K F"]:
-    return torch.zeros(n_components, chunks.family.n_features, dtype=torch.float64)
+def _to_responsibilities_(
+    logits: Float[Tensor, "K n"], weights: Float64[Tensor, " n"] | None
+) -> Float64[Tensor, ""]:
+    """Turn logits into weighted responsibilities, in place; Σ_n w_n logsumexp_k L_nk."""
+    largest = logits.amax(dim=0)
+    threshold(logits.sub_(largest).exp_(), NEGLIGIBLE, 0.0, inplace=True)
+    sums = logits.sum(dim=0)
+    normaliser = largest + sums.log()
+    if weights is None:
+        logits.mul_(sums.reciprocal())
+        return normaliser.sum(dtype=torch.float64)
+    logits.mul_(weights.to(sums) / sums)
+    return weights @ normaliser.double()
+
+
+def _zeros(n_components: int, chunks: FeatureChunks) -> Float64[Tensor, "K F"]:
+    shape = (n_components, chunks.family.n_features)
+    return torch.zeros(shape, dtype=torch.float64, device=chunks.device)

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
-from dimix.mixture.partition import Partition, SharedRows
+from dimix.mixture.partition import Partition, Proposal, SharedRows
 from dimix.mixture.posterior import MixturePrior
 from dimix.mixture.sticks import stick_evidence
 
@@ -36,12 +36,13 @@ class MergeTable:
         self.prior: MixturePrior = partition.prior
         self.statistics = partition.statistics.clone()
         self.entropy = partition.entropy
-        self._shared = shared
+        self._responsibilities = shared.responsibilities.clone()
+        self._weights = shared.weights
         self._alive: Bool[Tensor, " K"] = partition.counts > 0
         n_components = len(self.statistics)
         self._overlaps = torch.zeros(n_components, n_components, dtype=torch.float64)
         for a in self._alive.nonzero()[:, 0].tolist():
-            self._overlaps[a] = shared.overlaps(a)
+            self._overlaps[a] = self._overlaps_of(a)
 
     @property
     def partition(self) -> Partition:
@@ -73,9 +74,33 @@ class MergeTable:
         self.statistics[a] += self.statistics[b]
         self.statistics[b] = 0
         self._alive[b] = False
-        self._shared = self._shared.merged(a, b)
+        self._responsibilities[:, a] += self._responsibilities[:, b]
+        self._responsibilities[:, b] = 0
         self._overlaps[b] = self._overlaps[:, b] = 0
-        self._overlaps[a] = self._overlaps[:, a] = self._shared.overlaps(a)
+        self._overlaps[a] = self._overlaps[:, a] = self._overlaps_of(a)
+
+    def proposal(self, a: int, b: int) -> Proposal:
+        """Adding component b to a, as a proposal to the partition as it is now."""
+        ours = self.statistics[b]
+        return Proposal(
+            "merge",
+            (b,),
+            torch.tensor([a, b]),
+            torch.stack([ours, -ours]),
+            self.statistics[:0].clone(),
+            -float(self._overlaps[a, b]),
+        )
+
+    def _overlaps_of(self, a: int) -> Float64[Tensor, " K"]:
+        """Σ_n w_n [φ(r_na + r_nk) - φ(r_na) - φ(r_nk)] for each k: the entropy a merger costs."""
+        rows = self._responsibilities[:, a].nonzero()[:, 0]
+        all_ = self._responsibilities[rows]
+        ours = all_[:, a, None]
+        joined = torch.xlogy(ours + all_, ours + all_)
+        costs = (joined - torch.xlogy(ours, ours) - torch.xlogy(all_, all_)).double()
+        overlaps = self._weights[rows].double() @ costs
+        overlaps[a] = 0
+        return overlaps.clamp(min=0)  # rounding alone can bring it below zero
 
     def _stick_gains(self, pairs: Int64[Tensor, "P 2"], s: float) -> Float64[Tensor, " P"]:
         """A(s n′) - A(s n), with n and n′ in falling order."""

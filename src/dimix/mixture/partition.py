@@ -61,30 +61,53 @@ def evidence(prior: MixturePrior, statistics: Float64[Tensor, "K F"]) -> float:
 
 
 @dataclass(frozen=True, eq=False)
+class Proposal:
+    """A change of R in summary: rows of S that are given up, that change, and that are new.
+
+    ``change`` is added to the rows ``touched`` of S, of which ``given_up`` end empty; ``entropy``
+    is the change of the entropy in nats.
+    """
+
+    kind: str
+    given_up: tuple[int, ...]
+    touched: Int64[Tensor, " t"]
+    change: Float64[Tensor, "t F"]
+    fresh: Float64[Tensor, "J F"]
+    entropy: float
+
+    def applied(self, partition: Partition) -> Partition:
+        """The partition after the change; rows keep their places and new ones come last."""
+        statistics = partition.statistics.clone()
+        statistics[self.touched] += self.change
+        statistics[list(self.given_up)] = 0
+        return Partition(
+            partition.prior,
+            torch.cat([statistics, self.fresh]),
+            partition.entropy + self.entropy,
+        )
+
+    def with_(self, other: "Proposal") -> "Proposal":
+        """Both proposals at once, if they touch different components."""
+        return Proposal(
+            f"{self.kind} and {other.kind}",
+            self.given_up + other.given_up,
+            torch.cat([self.touched, other.touched]),
+            torch.cat([self.change, other.change]),
+            torch.cat([self.fresh, other.fresh]),
+            self.entropy + other.entropy,
+        )
+
+    def gain(self, partition: Partition) -> float:
+        """The exact change of B(R), in nats."""
+        return self.applied(partition).bound - partition.bound
+
+
+@dataclass(frozen=True, eq=False)
 class SharedRows:
     """Responsibilities of the rows that more than one component shares, and their weights."""
 
     responsibilities: Float[Tensor, "n K"]
     weights: Float[Tensor, " n"]
-
-    def overlaps(self, component: int) -> Float64[Tensor, " K"]:
-        """Σ_n w_n [φ(r_na + r_nk) - φ(r_na) - φ(r_nk)], φ(t) = t log t, of a = ``component``.
-
-        This is the entropy that merging a with each component k would cost; never below zero.
-        """
-        rows = self.responsibilities[:, component] > 0
-        ours, all_ = self.responsibilities[rows, component, None], self.responsibilities[rows]
-        both = torch.xlogy(ours + all_, ours + all_) - torch.xlogy(ours, ours)
-        cost = (both - torch.xlogy(all_, all_)).double().mT @ self.weights[rows].double()
-        cost[component] = 0
-        return cost.clamp(min=0)
-
-    def merged(self, kept: int, gone: int) -> "SharedRows":
-        """The same rows with component ``gone`` added to ``kept`` and left empty."""
-        responsibilities = self.responsibilities.clone()
-        responsibilities[:, kept] += responsibilities[:, gone]
-        responsibilities[:, gone] = 0
-        return SharedRows(responsibilities, self.weights)
 
     def thinned(self, budget: int) -> "SharedRows":
         """Every second row at twice its weight, until the rows fit in ``budget`` bytes."""

@@ -3,9 +3,10 @@
 ``update(prior, S)`` is the only way to a posterior, so that whatever collects S (one pass over
 the data, minibatches, several machines) shares it. The bound is reported by named terms:
 
-    allocation   Σ_n logsumexp_k L_nk, where the best q(c) is already in
-    sticks       -KL(q(v) ‖ p(v))
-    components   -Σ_k KL(q(μ_k, Λ_k) ‖ p(μ, Λ))
+    allocation     Σ_n logsumexp_k L_nk, where the best q(c) is already in
+    sticks         -E[KL(q(v) ‖ p(v | α))]
+    components     -Σ_k KL(q(μ_k, Λ_k) ‖ p(μ, Λ)), a precision that is shared counted once
+    concentration  -KL(q(α) ‖ p(α)), 0 if α is known
 """
 
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
+from dimix.mixture.concentration import Concentration
 from dimix.mixture.families import GaussianFamily, NormalWishart
 from dimix.mixture.sticks import Sticks
 
@@ -26,11 +28,12 @@ class Bound:
     allocation: float
     sticks: float
     components: float
+    concentration: float = 0.0
 
     @property
     def total(self) -> float:
         """The bound: the sum of its terms."""
-        return self.allocation + self.sticks + self.components
+        return self.allocation + self.sticks + self.components + self.concentration
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,18 +41,18 @@ class MixturePrior:
     """The prior of an infinite mixture.
 
     ``components`` holds one Normal-Wishart (K = 1) in coordinates measured from ``centre``,
-    as everything inside the mixture is; ``concentration`` is α.
+    as everything inside the mixture is; ``concentration`` is α, or its Gamma prior.
     """
 
     family: GaussianFamily
     components: NormalWishart
-    concentration: float
+    concentration: float | Concentration
     centre: Float64[Tensor, " D"]
 
 
 @dataclass(frozen=True, eq=False)
 class MixturePosterior:
-    """q(v) q(μ, Λ) of T components, with the prior it belongs to."""
+    """q(v) q(α) q(μ, Λ) of T components, with the prior it belongs to."""
 
     prior: MixturePrior
     sticks: Sticks
@@ -94,7 +97,12 @@ class MixturePosterior:
     def bound(self, allocation: float) -> Bound:
         """The bound at this posterior, given Σ_n logsumexp_k L_nk over all the data."""
         kl = self.family.kl(self.components, self.prior.components)
-        return Bound(allocation, -float(self.sticks.kl()), -float(kl.sum()))
+        return Bound(
+            allocation,
+            sticks=-float(self.sticks.kl()),
+            components=-float(kl.sum()),
+            concentration=-float(self.sticks.concentration_kl()),
+        )
 
     @property
     def weights(self) -> Float64[Tensor, " K"]:
@@ -111,15 +119,16 @@ class MixturePosterior:
         """Log posterior predictive density of raw rows, in float64.
 
         A mixture of Student t's weighted by E[π_k]. The weight that is left for components
-        after T goes to what the prior predicts, so that the density integrates to one.
+        after T goes to what is predicted of one without rows, so that the density integrates
+        to one.
         """
         centred = z.double() - self.prior.centre
         weights = torch.cat(
             [self.sticks.expected_weights(), self.sticks.expected_remainder()[None]]
         )
+        unseen = self.family.unseen(self.components, self.prior.components)
         densities = [
-            self.family.log_predictive(params, centred)
-            for params in (self.components, self.prior.components)
+            self.family.log_predictive(params, centred) for params in (self.components, unseen)
         ]
         return torch.logsumexp(weights.log() + torch.cat(densities, dim=1), dim=1)
 

@@ -79,7 +79,7 @@ class Algorithm1(Model):
         In float64: nothing in the loss keeps the latents' scale, and they stretch as they grow.
         """
         self.mixture = DirichletProcessGaussianMixture(
-            n_components=self.n_components, covariance_type="full", random_state=seed
+            n_components=self.n_components, covariance_type="full", moves=False, random_state=seed
         ).fit(latents.double().numpy(force=True))
         var = self.mixture.covariances_.diagonal(axis1=-2, axis2=-1).copy()
         self.component_mean.copy_(torch.from_numpy(self.mixture.means_))

@@ -1,0 +1,281 @@
+"""The coarsened merge tree: components → clusters.
+
+Real clusters are not Gaussian, and with enough rows the bound rightly asks for several
+components a cluster. Coarsening (Miller and Dunson 2019) weighs the local part of the bound by
+s = N_eff / N: N_eff says with how many rows' worth of trust the Gaussian shape is taken. As it
+falls from N, one merge after another begins to pay, and the order in which they do is a tree
+over components. Its heights are log(N / N_eff), and each cut of it is a clustering.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float64, Int64
+from torch import Tensor
+
+from dimix.mixture.inference import FeatureChunks
+from dimix.mixture.merging import MergeTable
+from dimix.mixture.partition import Partition, SharedRows, survey
+from dimix.mixture.posterior import MixturePosterior
+
+LEAST_ROWS = 0.5
+"""Components with fewer rows than this are empty: they are no leaves of the tree."""
+GRID = 24
+"""Heights at which every pair is looked at, evenly from 0 up to log N."""
+BISECTIONS = 10
+"""Halvings of a step of the grid: they leave an N_eff of 60,000 uncertain by 0.05%."""
+CLEAR_GAP = math.log(2)
+"""Width in log N_eff from which the widest gap counts as clear."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """The range of N_eff over which the number of clusters stays the same for longest.
+
+    ``clear`` is False where no number of clusters stands out; ``diagnosis`` says so in words.
+    """
+
+    n_clusters: int
+    n_eff_low: float
+    n_eff_high: float
+    clear: bool
+    diagnosis: str
+
+    @property
+    def width(self) -> float:
+        """Width in log N_eff."""
+        return math.log(self.n_eff_high / self.n_eff_low)
+
+
+@dataclass(frozen=True, eq=False)
+class Hierarchy:
+    """A tree over the K components that hold rows.
+
+    Leaf i is component ``leaves[i]`` of the posterior. Merge m joins the nodes ``merges[m]``
+    into node K + m, in scipy's numbering, at height ``heights[m]`` = log(N / N_eff), which is
+    0 for merges that pay at N_eff = N, log N for those that do not even pay at N_eff = 1, and
+    never falls. ``n_features`` is F, the numbers that describe a component.
+    """
+
+    leaves: Int64[np.ndarray, " K"]
+    counts: Float64[np.ndarray, " K"]
+    merges: Int64[np.ndarray, "M 2"]
+    heights: Float64[np.ndarray, " M"]
+    n_components: int
+    n_features: int
+
+    @property
+    def n_rows(self) -> float:
+        """N: the rows of all components."""
+        return float(self.counts.sum())
+
+    @cached_property
+    def linkage(self) -> Float64[np.ndarray, "M 4"]:
+        """The tree as scipy.cluster.hierarchy takes it: nodes, height, number of components."""
+        sizes = [1] * len(self.leaves)
+        for a, b in self.merges:
+            sizes.append(sizes[a] + sizes[b])
+        joined = np.array(sizes[len(self.leaves) :], dtype=np.float64)
+        return np.column_stack([self.merges, self.heights, joined])
+
+    @cached_property
+    def gap(self) -> Gap:
+        """The widest gap between heights, which "auto" cuts in.
+
+        N_eff is looked at from N down to F log F: with fewer rows, the numbers that describe a
+        component cost more than any but the largest misfit, and everything merges. The ends
+        count as heights, so that one cluster and one a component are allowed answers.
+        """
+        return _widest_gap(self.heights, self.n_rows, self.n_features)
+
+    def cut(
+        self, how: str | None = None, *, n_clusters: int | None = None, n_eff: float | None = None
+    ) -> Int64[np.ndarray, " T"]:
+        """The cluster of each component, numbered from 0 with the largest first.
+
+        Exactly one of ``how="auto"``, ``n_clusters`` and ``n_eff``. Empty components go with
+        the largest one, since they hold nothing that could tell where else.
+        """
+        if sum(choice is not None for choice in (how, n_clusters, n_eff)) != 1 or (
+            how not in (None, "auto")
+        ):
+            raise ValueError('cut takes one of "auto", n_clusters=… and n_eff=…')
+        if n_eff is not None:
+            n_merges = self._merges_at(n_eff)
+        else:
+            n_merges = len(self.leaves) - self._checked(
+                self.gap.n_clusters if n_clusters is None else n_clusters
+            )
+        return self._labels(n_merges)
+
+    def _merges_at(self, n_eff: float) -> int:
+        if not (np.isfinite(n_eff) and n_eff > 0):
+            raise ValueError(f"n_eff must be a finite number > 0, got {n_eff!r}")
+        height = max(math.log(self.n_rows / n_eff), 0.0)
+        return int(np.searchsorted(self.heights, height, side="right"))
+
+    def _checked(self, n_clusters: int) -> int:
+        if not 1 <= n_clusters <= len(self.leaves):
+            raise ValueError(
+                f"n_clusters must be from 1 to {len(self.leaves)}, the number of components that "
+                f"hold rows, got {n_clusters!r}"
+            )
+        return n_clusters
+
+    def _labels(self, n_merges: int) -> Int64[np.ndarray, " T"]:
+        """Labels of all components after the first ``n_merges`` merges."""
+        members = {i: [i] for i in range(len(self.leaves))}
+        for m, (a, b) in enumerate(self.merges[:n_merges]):
+            members[len(self.leaves) + m] = members.pop(int(a)) + members.pop(int(b))
+        clusters = sorted(members.values(), key=lambda leaves: -self.counts[leaves].sum())
+        home = next(i for i, leaves in enumerate(clusters) if int(self.counts.argmax()) in leaves)
+        labels = np.full(self.n_components, home)
+        for label, leaves in enumerate(clusters):
+            labels[self.leaves[leaves]] = label
+        return labels
+
+
+def pool(
+    responsibilities: Float[np.ndarray, "N T"], labels: Int64[np.ndarray, " T"]
+) -> Float[np.ndarray, "N C"]:
+    """The probability of each cluster: the sum over its components."""
+    member = labels[:, None] == np.arange(labels.max() + 1)
+    pooled: Float[np.ndarray, "N C"] = responsibilities @ member.astype(responsibilities.dtype)
+    return pooled
+
+
+def build_hierarchy(chunks: FeatureChunks, posterior: MixturePosterior) -> Hierarchy:
+    """The tree of a fitted mixture, in one pass over its data."""
+    view = survey(chunks, posterior)
+    return merge_tree(view.partition, view.shared)
+
+
+def merge_tree(partition: Partition, shared: SharedRows) -> Hierarchy:
+    """Merge the pair that begins to pay at the largest N_eff, until one cluster is left.
+
+    A merge can make another pay that would have paid at a larger N_eff by itself. It is then
+    made at once, at the same height, so that heights never fall.
+    """
+    filled = partition.counts >= LEAST_ROWS
+    leaves = filled.nonzero()[:, 0]
+    table = MergeTable(
+        Partition(partition.prior, partition.statistics[leaves], partition.entropy),
+        SharedRows(shared.responsibilities[:, leaves], shared.weights),
+    )
+    counts = partition.counts[leaves].numpy().copy()
+    node, merges, heights = list(range(len(leaves))), [], []
+    descent = _Descent(table, float(counts.sum()))
+    for m in range(len(leaves) - 1):
+        a, b = descent.next_merge()
+        merges.append(sorted((node[a], node[b])))
+        heights.append(descent.height)
+        node[a] = len(leaves) + m
+        descent.merge(a, b)
+    return Hierarchy(
+        leaves.numpy(),
+        counts,
+        np.array(merges, dtype=np.int64).reshape(-1, 2),
+        np.array(heights, dtype=np.float64),
+        len(partition.counts),
+        partition.prior.family.n_features,
+    )
+
+
+class _Descent:
+    """N_eff falling from N, a merge wherever one begins to pay.
+
+    ``levels`` holds for each pair the first height on a grid, from the present one up, at which
+    it pays; only pairs of the least level are looked at more closely.
+    """
+
+    def __init__(self, table: MergeTable, n_rows: float) -> None:
+        self.table = table
+        self.height = 0.0
+        self._grid = np.linspace(0, max(math.log(n_rows), 0.0), GRID)
+        self._pairs = table.pairs()
+        self._levels = self._first_levels(self._pairs)
+
+    def next_merge(self) -> tuple[int, int]:
+        """The pair that pays soonest, or, of those that pay already, the one that gains most."""
+        pairs, level = self._soonest()
+        if 0 < level < GRID:
+            pairs = self._rise_until_one_pays(pairs, self._grid[level])
+        elif level == GRID:  # no pair pays even at the upper end
+            self.height = self._grid[-1]
+        a, b = pairs[int(self._gains(pairs, self.height).argmax())].tolist()
+        return a, b
+
+    def merge(self, a: int, b: int) -> None:
+        """Add component b to a, and look at the pairs of a anew."""
+        self.table.merge(a, b)
+        rest = ((self._pairs != a) & (self._pairs != b)).all(1)
+        new = self.table.pairs_with(a)
+        self._pairs = torch.cat([self._pairs[rest], new])
+        self._levels = torch.cat([self._levels[rest], self._first_levels(new)])
+
+    def _gains(self, pairs: Int64[Tensor, "P 2"], height: float) -> Float64[Tensor, " P"]:
+        return self.table.gains(pairs, math.exp(-height))
+
+    def _first_levels(self, pairs: Int64[Tensor, "P 2"]) -> Int64[Tensor, " P"]:
+        """The first level from the present height up at which each pair pays; GRID if none."""
+        levels = torch.full((len(pairs),), GRID)
+        waiting = torch.arange(len(pairs))
+        for level in range(int(np.searchsorted(self._grid, self.height)), GRID):
+            pays = self._gains(pairs[waiting], self._grid[level]) >= 0
+            levels[waiting[pays]] = level
+            waiting = waiting[~pays]
+            if not len(waiting):
+                break
+        return levels
+
+    def _soonest(self) -> tuple[Int64[Tensor, "p 2"], int]:
+        """The pairs of the least level, and that level."""
+        while True:
+            level = int(self._levels.min())
+            top = self._levels == level
+            # Merges elsewhere have changed the sticks' part of the gains since.
+            self._levels[top] = self._first_levels(self._pairs[top])
+            if int(self._levels[top].min()) <= level:
+                level = int(self._levels[top].min())
+                return self._pairs[self._levels == level], level
+
+    def _rise_until_one_pays(self, pairs: Int64[Tensor, "P 2"], end: float) -> Int64[Tensor, "p 2"]:
+        """Raise the height, at most to ``end``, to where the first of the pairs pays."""
+        pays = self._gains(pairs, self.height) >= 0
+        if bool(pays.any()):
+            return pairs[pays]
+        low = self.height
+        for _ in range(BISECTIONS):
+            middle = (low + end) / 2
+            pays = self._gains(pairs, middle) >= 0
+            if bool(pays.any()):
+                pairs, end = pairs[pays], middle
+            else:
+                low = middle
+        self.height = end
+        return pairs
+
+
+def _widest_gap(heights: Float64[np.ndarray, " M"], n_rows: float, n_features: int) -> Gap:
+    top = max(math.log(n_rows / (n_features * math.log(n_features))), 0.0)
+    ends = np.concatenate([[0.0], np.minimum(heights, top), [top]])
+    widths = np.diff(ends)
+    widest = int(widths.argmax())
+    n_clusters, clear = len(heights) + 1 - widest, bool(widths[widest] >= CLEAR_GAP)
+    high, low = n_rows * np.exp(-ends[widest : widest + 2])
+    return Gap(n_clusters, float(low), float(high), clear, _diagnosis(n_clusters, clear, high, low))
+
+
+def _diagnosis(n_clusters: int, clear: bool, high: float, low: float) -> str:
+    span = f"from N_eff = {high:.4g} down to {low:.4g}"
+    if n_clusters == 1:
+        return f"no cluster structure: one cluster {span}, the widest gap"
+    if clear:
+        return f"{n_clusters} clusters {span}, the widest gap"
+    return (
+        f"no clear number of clusters: the widest gap, {n_clusters} clusters {span}, is "
+        f"narrower than a factor of {math.exp(CLEAR_GAP):.3g}"
+    )

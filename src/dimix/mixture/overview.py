@@ -1,0 +1,36 @@
+"""A first pass over rows that do not fit in memory: their moments, and a sample to start from."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from dimix.mixture.blocks import Blocks, Moments, stream_moments
+
+SAMPLE_ROWS = 20_000
+
+
+@dataclass(frozen=True, eq=False)
+class Overview:
+    """Moments of all rows, and some of the rows, drawn without replacement."""
+
+    moments: Moments
+    sample: Float[np.ndarray, "n D"]
+
+
+def overview(blocks: Blocks, rng: np.random.RandomState, n_rows: int = SAMPLE_ROWS) -> Overview:
+    """One pass. Every row draws a key, and those with the smallest keys are the sample."""
+    keys = np.empty(0)
+    kept: list[Float[np.ndarray, "n D"]] = []
+
+    def sampling() -> Iterator[Float[np.ndarray, "n D"]]:
+        nonlocal keys, kept
+        for block in blocks:
+            keys = np.concatenate([keys, rng.uniform(size=len(block))])
+            smallest = np.sort(keys.argsort(kind="stable")[:n_rows])
+            keys, kept = keys[smallest], [np.concatenate([*kept, block])[smallest]]
+            yield block
+
+    moments = stream_moments(sampling())
+    return Overview(moments, kept[0])
