@@ -58,7 +58,7 @@ def check_choice(name: str, value: Any, allowed: tuple[str, ...]) -> None:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
 
 
-def check_estimator(estimator: Any) -> None:
+def check_parameters(estimator: Any) -> None:
     """Raise at the first argument of a DirichletProcessGaussianMixture that is out of range."""
     given = estimator.get_params(deep=False)
     for name, allowed in (("covariance_type", FAMILIES), ("init_params", STARTS)):

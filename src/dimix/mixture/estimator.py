@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from dimix.mixture.arguments import (
-    check_estimator,
+    check_parameters,
     check_var,
     concentration_of,
     make_prior,
@@ -146,7 +146,7 @@ class DirichletProcessGaussianMixture(FittedMixture):
             sample_weight: how many times each row counts ``[N]``; None is once.
             var: variances ``[N, D]``, if the rows are Gaussians N(X, diag var).
         """
-        check_estimator(self)
+        check_parameters(self)
         if isinstance(X, str | Path | np.memmap | Blocks) or callable(X):
             return self._fit_blocks(blocks_of(X))
         rows = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
@@ -175,7 +175,7 @@ class DirichletProcessGaussianMixture(FittedMixture):
         """
         first = not hasattr(self, "_stream")
         if first:
-            check_estimator(self)
+            check_parameters(self)
         rows = validate_data(
             self, X, reset=first, dtype=[np.float64, np.float32], ensure_min_samples=1 + first
         )

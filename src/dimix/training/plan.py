@@ -30,5 +30,5 @@ class Plan(LightningModule):
         return objective.loss
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        # One pass over the weights instead of a dozen: a tenth of a step at batch 256.
+        # fused: one pass over the weights instead of a dozen
         return torch.optim.Adam(self.parameters(), self.learning_rate, fused=True)

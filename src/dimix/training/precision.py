@@ -11,9 +11,9 @@ Precision = Literal["auto"] | Fixed
 def resolve_precision(precision: Precision, device: torch.device) -> Fixed:
     """Lightning's name for the precision; "auto" takes bfloat16 only where it is faster.
 
-    On a processor that is where it has matrix tiles (AMX): 3-5 times float32's rate was
-    measured. With AVX-512's bfloat16 instructions alone, a training step of the default
-    networks took 1.5 times as long as in float32, so they do not count.
+    On a processor that is where it has matrix tiles (AMX). AVX-512's bfloat16 instructions
+    alone do not count: with them a training step of the default networks was slower than in
+    float32.
     """
     if precision != "auto":
         return precision
