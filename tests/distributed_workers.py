@@ -9,9 +9,9 @@ import torch
 import torch.distributed as dist
 
 from dimix.mixture import FeatureChunks, FullCovariance, fit_batch, update
-from dimix.mixture.blocks import blocks_of, stream_moments
-from dimix.mixture.memoized import fit_memoized
-from dimix.mixture.stochastic import StochasticState, stochastic_step
+from dimix.mixture.inference.blocks import blocks_of, stream_moments
+from dimix.mixture.inference.memoized import fit_memoized
+from dimix.mixture.inference.stochastic import StochasticState, stochastic_step
 from mixture_cases import blobs, make_prior
 
 N_ROWS, SPLIT = 301, 120  # shards of different sizes

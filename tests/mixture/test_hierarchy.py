@@ -13,9 +13,9 @@ import oracles
 from dimix.mixture import FeatureChunks, FullCovariance, collect, fit_batch, update
 from dimix.mixture.families import TiedCovariance
 from dimix.mixture.hierarchy import Hierarchy, build_hierarchy, merge_tree, pool
-from dimix.mixture.merging import MergeTable
-from dimix.mixture.moves import improve
-from dimix.mixture.partition import Partition, SharedRows, Survey, survey
+from dimix.mixture.moves.merging import MergeTable
+from dimix.mixture.moves.partition import Partition, SharedRows, Survey, survey
+from dimix.mixture.moves.search import improve
 from mixture_cases import blobs, make_prior, plain, random_start
 from move_cases import responsibilities, weak_prior
 

@@ -32,10 +32,8 @@ Symbols, the same in every file (index order: row n, component k, feature d):
 All parameters and statistics are float64; Φ, L and R have the dtype of the data.
 """
 
-from dimix.mixture.blocks import Blocks, blocks_of
-from dimix.mixture.chunks import FeatureChunks
 from dimix.mixture.concentration import GammaConcentration
-from dimix.mixture.estimator import DirichletProcessGaussianMixture
+from dimix.mixture.estimator.dirichlet_process import DirichletProcessGaussianMixture
 from dimix.mixture.families import (
     DiagonalCovariance,
     FullCovariance,
@@ -45,12 +43,14 @@ from dimix.mixture.families import (
     TiedCovariance,
 )
 from dimix.mixture.hierarchy import Hierarchy, build_hierarchy
-from dimix.mixture.inference import FitResult, collect, fit_batch, sweep
-from dimix.mixture.memoized import fit_memoized
-from dimix.mixture.moves import MOVES, Move, improve
+from dimix.mixture.inference.batch import FitResult, collect, fit_batch, sweep
+from dimix.mixture.inference.blocks import Blocks, blocks_of
+from dimix.mixture.inference.chunks import FeatureChunks
+from dimix.mixture.inference.memoized import fit_memoized
+from dimix.mixture.inference.stochastic import StochasticState, stochastic_step
+from dimix.mixture.moves.search import MOVES, Move, improve
 from dimix.mixture.posterior import Bound, MixturePosterior, MixturePrior, by_size, update
 from dimix.mixture.sticks import Sticks
-from dimix.mixture.stochastic import StochasticState, stochastic_step
 
 __all__ = [
     "MOVES",

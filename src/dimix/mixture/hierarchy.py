@@ -16,9 +16,9 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
-from dimix.mixture.inference import FeatureChunks
-from dimix.mixture.merging import MergeTable
-from dimix.mixture.partition import Partition, SharedRows, survey
+from dimix.mixture.inference.batch import FeatureChunks
+from dimix.mixture.moves.merging import MergeTable
+from dimix.mixture.moves.partition import Partition, SharedRows, survey
 from dimix.mixture.posterior import MixturePosterior
 
 LEAST_ROWS = 0.5

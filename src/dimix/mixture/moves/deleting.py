@@ -4,8 +4,8 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from dimix.mixture.inference import FeatureChunks
-from dimix.mixture.partition import Block, Proposal, Survey, blocks, entropy
+from dimix.mixture.inference.batch import FeatureChunks
+from dimix.mixture.moves.partition import Block, Proposal, Survey, blocks, entropy
 
 CANDIDATES = 8
 """Components looked at in a pass, smallest first."""

@@ -20,12 +20,12 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from dimix.mixture.deleting import propose_deletions
-from dimix.mixture.inference import FeatureChunks, FitResult, fit_batch
-from dimix.mixture.merging import MergeTable, merge_all
-from dimix.mixture.partition import Partition, Proposal, Survey, survey
+from dimix.mixture.inference.batch import FeatureChunks, FitResult, fit_batch
+from dimix.mixture.moves.deleting import propose_deletions
+from dimix.mixture.moves.merging import MergeTable, merge_all
+from dimix.mixture.moves.partition import Partition, Proposal, Survey, survey
+from dimix.mixture.moves.splitting import SAMPLE_ROWS, propose_birth, propose_splits
 from dimix.mixture.posterior import Bound, MixturePosterior, by_size, update
-from dimix.mixture.splitting import SAMPLE_ROWS, propose_birth, propose_splits
 
 MOVES = ("merge", "delete", "split", "birth")
 """The kinds of moves, in the order in which they are tried."""

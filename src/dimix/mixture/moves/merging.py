@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
-from dimix.mixture.partition import Partition, Proposal, SharedRows
+from dimix.mixture.moves.partition import Partition, Proposal, SharedRows
 from dimix.mixture.posterior import MixturePrior
 from dimix.mixture.sticks import stick_evidence
 

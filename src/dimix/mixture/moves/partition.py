@@ -19,7 +19,7 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 from torch.nn.functional import threshold
 
-from dimix.mixture.inference import NEGLIGIBLE, FeatureChunks
+from dimix.mixture.inference.batch import NEGLIGIBLE, FeatureChunks
 from dimix.mixture.posterior import MixturePosterior, MixturePrior, by_size
 from dimix.mixture.sticks import stick_evidence
 

@@ -8,7 +8,7 @@ import torch
 from torch import multiprocessing
 
 import distributed_workers
-from dimix.mixture.distributed import all_reduce_, largest
+from dimix.mixture.inference.distributed import all_reduce_, largest
 
 
 def test_alone_it_is_the_identity() -> None:

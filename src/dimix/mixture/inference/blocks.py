@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float, Float64
 from numpy.typing import ArrayLike, NDArray
 
-from dimix.mixture.distributed import all_reduce_
+from dimix.mixture.inference.distributed import all_reduce_
 
 BLOCK_BYTES = 8 * 2**20
 

@@ -22,10 +22,10 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
-from dimix.mixture.chunks import CACHE_BYTES, FeatureChunks
-from dimix.mixture.distributed import all_reduce_
 from dimix.mixture.families import FullCovariance
-from dimix.mixture.inference import FitResult, Statistics, ascend, sweep_shard
+from dimix.mixture.inference.batch import FitResult, Statistics, ascend, sweep_shard
+from dimix.mixture.inference.chunks import CACHE_BYTES, FeatureChunks
+from dimix.mixture.inference.distributed import all_reduce_
 from dimix.mixture.posterior import Bound, MixturePosterior
 
 LOG_2PI = math.log(2 * math.pi)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from dimix.mixture import FeatureChunks, FullCovariance, GaussianFamily, fit_batch, sweep
-from dimix.mixture.stochastic import StepSizes, StochasticState, stochastic_step
+from dimix.mixture.inference.stochastic import StepSizes, StochasticState, stochastic_step
 from mixture_cases import FAMILIES, blobs, make_prior, random_start
 
 FAMILY = FullCovariance(2)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from dimix.mixture.blocks import Blocks, Moments, stream_moments
+from dimix.mixture.inference.blocks import Blocks, Moments, stream_moments
 
 SAMPLE_ROWS = 20_000
 

@@ -10,9 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dimix.mixture import FeatureChunks, FullCovariance, GaussianFamily, fit_batch, memoized
-from dimix.mixture.blocks import blocks_of
-from dimix.mixture.memoized import fit_memoized
+from dimix.mixture import FeatureChunks, FullCovariance, GaussianFamily, fit_batch
+from dimix.mixture.inference import memoized
+from dimix.mixture.inference.blocks import blocks_of
+from dimix.mixture.inference.memoized import fit_memoized
 from mixture_cases import FAMILIES, blobs, make_prior, random_start
 
 families = pytest.mark.parametrize("kind", FAMILIES)

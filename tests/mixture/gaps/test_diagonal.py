@@ -18,7 +18,7 @@ from dimix.mixture import (
     sweep,
     update,
 )
-from dimix.mixture.missing import DiagonalWithMissing, FeatureNormalGamma, mean_imputed
+from dimix.mixture.gaps.diagonal import DiagonalWithMissing, FeatureNormalGamma, mean_imputed
 from mixture_cases import blobs, random_params
 
 DIAG, GAPPY = DiagonalCovariance(3), DiagonalWithMissing(3)

@@ -13,11 +13,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
-from dimix.mixture.arguments import check_number
-from dimix.mixture.chunks import FeatureChunks
+from dimix.mixture.estimator.arguments import check_number
 from dimix.mixture.hierarchy import LEAST_ROWS, pool
-from dimix.mixture.inference import FitResult
-from dimix.mixture.moves import Move
+from dimix.mixture.inference.batch import FitResult
+from dimix.mixture.inference.chunks import FeatureChunks
+from dimix.mixture.moves.search import Move
 from dimix.mixture.posterior import MixturePosterior
 
 

@@ -12,8 +12,8 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 from torch.nn.functional import threshold
 
-from dimix.mixture.chunks import CACHE_BYTES, CHUNK_BYTES, FeatureChunks
-from dimix.mixture.distributed import all_reduce_
+from dimix.mixture.inference.chunks import CACHE_BYTES, CHUNK_BYTES, FeatureChunks
+from dimix.mixture.inference.distributed import all_reduce_
 from dimix.mixture.posterior import Bound, MixturePosterior, by_size, update
 
 __all__ = [

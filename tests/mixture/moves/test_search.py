@@ -19,11 +19,11 @@ from dimix.mixture import (
     update,
 )
 from dimix.mixture.concentration import GammaConcentration
-from dimix.mixture.deleting import propose_deletions
-from dimix.mixture.merging import MergeTable, merge_all
-from dimix.mixture.moves import ImprovedFit, choose, improve
-from dimix.mixture.partition import Partition, Survey, evidence, survey
-from dimix.mixture.splitting import (
+from dimix.mixture.moves.deleting import propose_deletions
+from dimix.mixture.moves.merging import MergeTable, merge_all
+from dimix.mixture.moves.partition import Partition, Survey, evidence, survey
+from dimix.mixture.moves.search import ImprovedFit, choose, improve
+from dimix.mixture.moves.splitting import (
     around_seeds,
     evaluate_splits,
     fit_parts,
@@ -148,7 +148,7 @@ def test_a_deletion_gains_what_was_predicted(kind: type[GaussianFamily]) -> None
 def test_a_split_gains_what_was_predicted(
     kind: type[GaussianFamily], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dimix.mixture.splitting.TAIL", 0.0)
+    monkeypatch.setattr("dimix.mixture.moves.splitting.TAIL", 0.0)
     chunks, view = surveyed(kind)
     resp = responsibilities(chunks, view.posterior)
     before = bound(chunks, view.partition.prior, resp)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dimix.mixture.blocks import BlockSource, blocks_of, stream_moments
+from dimix.mixture.inference.blocks import BlockSource, blocks_of, stream_moments
 
 pyarrow = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")

@@ -27,10 +27,10 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
-from dimix.mixture.blocks import Blocks
-from dimix.mixture.chunks import FeatureChunks
-from dimix.mixture.distributed import all_reduce_, largest
-from dimix.mixture.inference import FitResult, has_settled, sweep_shard
+from dimix.mixture.inference.batch import FitResult, has_settled, sweep_shard
+from dimix.mixture.inference.blocks import Blocks
+from dimix.mixture.inference.chunks import FeatureChunks
+from dimix.mixture.inference.distributed import all_reduce_, largest
 from dimix.mixture.posterior import Bound, MixturePosterior, MixturePrior, update
 
 MEMO_BYTES = 64 * 2**20

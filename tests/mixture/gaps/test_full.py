@@ -19,8 +19,8 @@ from dimix.mixture import (
     fit_batch,
     update,
 )
-from dimix.mixture.missing import mean_imputed
-from dimix.mixture.patterns import by_pattern, fit_patterns, log_responsibilities, sweep_patterns
+from dimix.mixture.gaps.diagonal import mean_imputed
+from dimix.mixture.gaps.full import by_pattern, fit_patterns, log_responsibilities, sweep_patterns
 from mixture_cases import blobs, make_prior, plain
 
 NAN = float("nan")

@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
-from dimix.mixture.inference import FeatureChunks
-from dimix.mixture.partition import Partition, Proposal, Survey, blocks, entropy, evidence
+from dimix.mixture.inference.batch import FeatureChunks
+from dimix.mixture.moves.partition import Partition, Proposal, Survey, blocks, entropy, evidence
 from dimix.mixture.posterior import MixturePrior
 
 SAMPLE_ROWS = 1000

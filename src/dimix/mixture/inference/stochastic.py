@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from dimix.mixture.chunks import FeatureChunks
-from dimix.mixture.distributed import all_reduce_
-from dimix.mixture.inference import sweep
+from dimix.mixture.inference.batch import sweep
+from dimix.mixture.inference.chunks import FeatureChunks
+from dimix.mixture.inference.distributed import all_reduce_
 from dimix.mixture.posterior import MixturePosterior, MixturePrior, by_size, update
 
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from sklearn.mixture import BayesianGaussianMixture
 
-from dimix.mixture.arguments import FAMILIES, make_prior, sample_covariance
-from dimix.mixture.chunks import FeatureChunks
 from dimix.mixture.concentration import GammaConcentration
-from dimix.mixture.inference import collect
+from dimix.mixture.estimator.arguments import FAMILIES, make_prior, sample_covariance
+from dimix.mixture.inference.batch import collect
+from dimix.mixture.inference.chunks import FeatureChunks
 from dimix.mixture.posterior import MixturePosterior, MixturePrior, update
 
 T = 3

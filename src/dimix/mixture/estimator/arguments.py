@@ -22,9 +22,9 @@ from dimix.mixture.families import (
     SphericalCovariance,
     TiedCovariance,
 )
-from dimix.mixture.moves import MOVES
+from dimix.mixture.inference.starts import STARTS
+from dimix.mixture.moves.search import MOVES
 from dimix.mixture.posterior import MixturePrior
-from dimix.mixture.starts import STARTS
 
 FAMILIES: dict[str, type[GaussianFamily]] = {
     "full": FullCovariance,

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from dimix.mixture.arguments import (
+from dimix.mixture.estimator.arguments import (
     check_parameters,
     check_var,
     concentration_of,
@@ -20,17 +20,17 @@ from dimix.mixture.arguments import (
     reduced,
     sample_covariance,
 )
-from dimix.mixture.blocks import Blocks, blocks_of
-from dimix.mixture.chunks import FeatureChunks
-from dimix.mixture.fitted import FittedMixture
+from dimix.mixture.estimator.fitted import FittedMixture
 from dimix.mixture.hierarchy import build_hierarchy
-from dimix.mixture.inference import collect, sweep
-from dimix.mixture.memoized import fit_memoized
-from dimix.mixture.moves import MOVES, ImprovedFit, improve
-from dimix.mixture.overview import overview
+from dimix.mixture.inference.batch import collect, sweep
+from dimix.mixture.inference.blocks import Blocks, blocks_of
+from dimix.mixture.inference.chunks import FeatureChunks
+from dimix.mixture.inference.memoized import fit_memoized
+from dimix.mixture.inference.overview import overview
+from dimix.mixture.inference.starts import STARTS
+from dimix.mixture.inference.stochastic import StochasticState, stochastic_step
+from dimix.mixture.moves.search import MOVES, ImprovedFit, improve
 from dimix.mixture.posterior import Bound, MixturePosterior, MixturePrior, by_size, update
-from dimix.mixture.starts import STARTS
-from dimix.mixture.stochastic import StochasticState, stochastic_step
 
 
 class DirichletProcessGaussianMixture(FittedMixture):

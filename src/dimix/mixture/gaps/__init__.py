@@ -1,0 +1,1 @@
+"""Rows with missing values: ``diagonal`` exactly, ``full`` with q(missing | c)."""

@@ -1,0 +1,5 @@
+"""Changes of the number of components, each kept only if the full bound rises.
+
+``partition`` holds the bound as a function of the responsibilities; ``merging``, ``deleting``
+and ``splitting`` (births too) propose; ``search`` alternates them with coordinate ascent.
+"""
