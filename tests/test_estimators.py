@@ -99,7 +99,7 @@ def test_pretrained_start_is_taken(images: np.ndarray) -> None:
 )
 def test_bad_data_is_refused_before_any_work(X: np.ndarray, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        VAE(**QUICK).fit(X)
+        VAE(**QUICK, likelihood="bernoulli").fit(X)
 
 
 @pytest.mark.parametrize(

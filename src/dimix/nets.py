@@ -21,6 +21,7 @@ from torch.distributions import Bernoulli, Distribution, Independent, Normal
 Architecture = Literal["mlp", "conv"]
 Likelihood = Literal["bernoulli", "gaussian"]
 HIDDEN = (500, 500, 2000)
+LOG_VAR_SPEED = 10.0
 LOG_VAR_LIMIT = 12.0  # e^±12 in variance: far outside what data ask for, inside float32
 
 
@@ -59,7 +60,8 @@ class GaussianHead(nn.Module):
 
     def forward(self, mean: Float[Tensor, "*B P"]) -> Independent[Normal]:
         mean = mean.float()
-        return diagonal_normal(mean, self.log_var.expand_as(mean))
+        # Adam moves every number by about as much a step, and this one has far to go.
+        return diagonal_normal(mean, (LOG_VAR_SPEED * self.log_var).expand_as(mean))
 
 
 class Encoder(nn.Module):
@@ -71,7 +73,7 @@ class Encoder(nn.Module):
         self.head = NormalHead(hidden, latent_dim)
 
     def forward(self, x: Float[Tensor, "*B P"]) -> Independent[Normal]:
-        q: Independent[Normal] = self.head(self.body(x))
+        q: Independent[Normal] = self.head(_by_row(self.body, x))
         return q
 
 
@@ -84,8 +86,14 @@ class Decoder(nn.Module):
         self.head = BernoulliHead() if likelihood == "bernoulli" else GaussianHead()
 
     def forward(self, z: Float[Tensor, "*B D"]) -> Distribution:
-        p: Distribution = self.head(self.body(z))
+        p: Distribution = self.head(_by_row(self.body, z))
         return p
+
+
+def _by_row(body: nn.Module, x: Float[Tensor, "*B P"]) -> Float[Tensor, "*B hidden"]:
+    """A body's features of each row, whatever the axes before it: convolutions take one."""
+    features: Tensor = body(x.flatten(0, -2))
+    return features.view(*x.shape[:-1], -1)
 
 
 class Body(NamedTuple):

@@ -34,8 +34,8 @@ def test_expected_bound_is_log_evidence_minus_kl_to_the_true_posterior(likelihoo
 
 
 def test_prior_term_is_the_closed_form_kl() -> None:
-    q = diagonal_normal(torch.randn(5, 3), torch.randn(5, 3))
-    expected = -kl_divergence(q.base_dist, Normal(torch.zeros(3), torch.ones(3))).sum(-1)
+    q = diagonal_normal(torch.randn(2, 5, 3), torch.randn(2, 5, 3))
+    expected = -kl_divergence(q.base_dist, Normal(torch.zeros(3), torch.ones(3))).sum((0, -1))
     torch.testing.assert_close(StandardNormal(3).terms(q)["prior"], expected)
 
 

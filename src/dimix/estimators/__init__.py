@@ -3,6 +3,7 @@
 from dimix.estimators.algorithm1 import Algorithm1
 from dimix.estimators.base import DeepClusterer, DeepEstimator
 from dimix.estimators.gmvae import GMVAE
+from dimix.estimators.infinite import DeepInfiniteMixture
 from dimix.estimators.vae import VAE
 
-__all__ = ["GMVAE", "VAE", "Algorithm1", "DeepClusterer", "DeepEstimator"]
+__all__ = ["GMVAE", "VAE", "Algorithm1", "DeepClusterer", "DeepEstimator", "DeepInfiniteMixture"]

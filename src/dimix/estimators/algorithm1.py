@@ -40,7 +40,7 @@ class Algorithm1(DeepClusterer):
             temperature=self.temperature,
             kl_weight=self.kl_weight,
             architecture=self.architecture,
-            likelihood=self.likelihood,
+            likelihood=self.likelihood_,
         )
         if self.pretrained is not None:
             model.start_from(self.pretrained.model_)

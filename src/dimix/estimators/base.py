@@ -8,7 +8,7 @@ samples, bytes having been divided by 255.
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -20,11 +20,12 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from dimix import models
-from dimix.estimators.inputs import as_tensor, check_rows
+from dimix.estimators.inputs import as_tensor, check_rows, likelihood_of
 from dimix.nets import Architecture, Likelihood
 from dimix.training import (
     EVALUATION,
     Precision,
+    Scorer,
     Training,
     average_terms,
     epoch_seed,
@@ -34,6 +35,7 @@ from dimix.training import (
 
 Array = NDArray[np.floating[Any]]
 CPU = torch.device("cpu")
+PAPER_EPOCHS = 100
 
 # A dataclass writes the constructor that scikit-learn asks for (every parameter by name, kept
 # as it is) and lets subclasses add to it; identity and representation stay scikit-learn's.
@@ -46,9 +48,11 @@ class DeepEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     Parameters:
         latent_dim: D, the number of latent features.
-        likelihood: "bernoulli" for data in [0, 1], "gaussian" for anything.
+        likelihood: "bernoulli" for data in [0, 1], "gaussian" for anything; "auto" takes the
+            first where the training data allow it.
         architecture: "mlp" (P-500-500-2000-D and mirrored) or "conv" for images.
-        epochs, batch_size, learning_rate: of Adam.
+        epochs: passes over the data; None takes the model's own number, the paper's 100.
+        batch_size, learning_rate: of Adam.
         precision: "auto" takes bfloat16 where the processor is faster with it.
         random_state: an integer makes the fit reproducible.
         checkpoint_dir: a folder for a checkpoint after every epoch; a fit that finds one there
@@ -64,9 +68,9 @@ class DeepEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     latent_dim: int = 10
     _: KW_ONLY
-    likelihood: Likelihood = "bernoulli"
+    likelihood: Likelihood | Literal["auto"] = "auto"
     architecture: Architecture = "mlp"
-    epochs: int = 100
+    epochs: int | None = None
     batch_size: int = 256
     learning_rate: float = 1e-3
     precision: Precision = "auto"
@@ -98,25 +102,32 @@ class DeepEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         self._check_parameters()
         rows = check_rows(X, self.likelihood, "X")
-        x_val = None if X_val is None else check_rows(X_val, self.likelihood, "X_val")
+        self.likelihood_ = likelihood_of(rows) if self.likelihood == "auto" else self.likelihood
+        x_val = None if X_val is None else check_rows(X_val, self.likelihood_, "X_val")
         self.sample_shape_ = rows.shape[1:]
         self.n_features_in_ = rows[0].numel()
         self.seed_ = int(check_random_state(self.random_state).randint(2**31))
         with torch.random.fork_rng():
             torch.manual_seed(self.seed_)
             self.model_: Any = self.build(tuple(self.sample_shape_))
-        self.history_: list[dict[str, float]] = train(
-            self.model_,
+        self.history_: list[dict[str, float]] = self._train(
             rows.flatten(1),
-            self._training(),
             None if x_val is None else x_val.flatten(1),
             None if scorer is None else lambda: scorer(self),
         )
         return self
 
+    def _train(
+        self, rows: Tensor, x_val: Tensor | None, scorer: Scorer | None
+    ) -> list[dict[str, float]]:
+        """Train `model_` on flat rows [N, P]; the history."""
+        return train(self.model_, rows, self._training(), x_val, scorer)
+
     def _check_parameters(self) -> None:
         for name in ("latent_dim", "epochs", "batch_size"):
             value = getattr(self, name)
+            if name == "epochs" and value is None:
+                continue
             if not isinstance(value, int | np.integer) or value < 1:
                 raise ValueError(f"{name} must be a positive integer; found {value!r}")
         if not self.learning_rate > 0:
@@ -125,7 +136,7 @@ class DeepEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _training(self) -> Training:
         title = type(self).__name__ if self.progress is True else self.progress
         return Training(
-            epochs=self.epochs,
+            epochs=PAPER_EPOCHS if self.epochs is None else self.epochs,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
             seed=self.seed_,
@@ -138,7 +149,7 @@ class DeepEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _rows(self, X: ArrayLike) -> Tensor:
         """Checked data as flat rows [N, P]."""
         check_is_fitted(self, "model_")
-        rows = check_rows(X, self.likelihood, "X")
+        rows = check_rows(X, self.likelihood_, "X")
         if rows.shape[1:] != self.sample_shape_:
             raise ValueError(
                 f"X has samples of shape {tuple(rows.shape[1:])}; "

@@ -33,7 +33,7 @@ class GMVAE(DeepClusterer):
             w_dim=self.w_dim,
             y_kl_min=self.y_kl_min,
             architecture=self.architecture,
-            likelihood=self.likelihood,
+            likelihood=self.likelihood_,
         )
 
     def component_weights(self) -> NDArray[np.float64]:

@@ -1,6 +1,6 @@
 """Data as the deep models take it: checked, as a tensor of bytes or float32."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 from dimix.nets import Likelihood
 
 
-def check_rows(X: ArrayLike, likelihood: Likelihood, name: str) -> Tensor:
+def check_rows(X: ArrayLike, likelihood: Likelihood | Literal["auto"], name: str) -> Tensor:
     """Data as a tensor [N, ...] of bytes or float32.
 
     Raises:
@@ -37,6 +37,12 @@ def check_rows(X: ArrayLike, likelihood: Likelihood, name: str) -> Tensor:
             f"found [{low:.4g}, {high:.4g}]; rescale it or use likelihood='gaussian'"
         )
     return rows
+
+
+def likelihood_of(rows: Tensor) -> Likelihood:
+    """The likelihood for checked data: "bernoulli" for bytes and for floats in [0, 1]."""
+    inside = rows.dtype == torch.uint8 or (rows.min() >= 0 and rows.max() <= 1)
+    return "bernoulli" if inside else "gaussian"
 
 
 def as_tensor(array: NDArray[Any]) -> Tensor:

@@ -94,6 +94,7 @@ class Workshop:
     def _common(self, name: str) -> dict[str, Any]:
         return {
             "latent_dim": self.latent_dim,
+            "likelihood": "bernoulli",
             "epochs": self.epochs,
             "random_state": self.seed,
             "checkpoint_dir": self.folder / name,

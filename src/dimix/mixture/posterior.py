@@ -133,11 +133,16 @@ class MixturePosterior:
         return torch.logsumexp(weights.log() + torch.cat(densities, dim=1), dim=1)
 
 
-def update(prior: MixturePrior, statistics: Float64[Tensor, "K F"]) -> MixturePosterior:
-    """The exact conjugate posterior given S, the components in the order of its rows."""
+def update(
+    prior: MixturePrior, statistics: Float64[Tensor, "K F"], *, views: int = 1
+) -> MixturePosterior:
+    """The exact conjugate posterior given S, the components in the order of its rows.
+
+    An object with several ``views`` is that many rows of S, but counts once for the sticks.
+    """
     return MixturePosterior(
         prior,
-        Sticks.from_counts(statistics[:, 0], prior.concentration),
+        Sticks.from_counts(statistics[:, 0] / views, prior.concentration),
         prior.family.update(prior.components, statistics),
     )
 

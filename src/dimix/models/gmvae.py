@@ -88,7 +88,7 @@ class GMVAE(Model):
         terms = {
             "reconstruction": self.decoder(z).log_prob(x),
             **self.mixture_terms(q_z.log_prob(z), z, w),
-            "w_prior": self.w_prior.terms(q_w)["prior"],
+            "w_prior": -self.w_prior.kl(q_w),
         }
         free = terms["reconstruction"] + terms["conditional_prior"] + terms["w_prior"]
         y_kl = (-terms["y_prior"].mean()).clamp_min(self.y_kl_min)

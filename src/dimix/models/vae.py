@@ -3,10 +3,12 @@
     log p(x) ≥ E_q[log p(x | z)]  +  E_q[log p(z)] + H[q(z | x)]
                reconstruction        the prior's terms
 
-The prior is a part: with N(0, I) this is the plain VAE.
+The prior is a part: with N(0, I) this is the plain VAE. With ``augment`` the encoder sees a
+random copy of x in training, the decoder reconstructs x itself, and the bound is that of the
+copies (V views of an object: the sum over them).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
@@ -15,11 +17,18 @@ from torch.distributions import Distribution, Independent, Normal
 
 from dimix.models.objective import Model, Objective, bound
 from dimix.nets import Architecture, Decoder, Encoder, Likelihood, decoder_body, encoder_body
-from dimix.priors import StandardNormal
+from dimix.priors import InfiniteMixture, StandardNormal
+
+Augment = Callable[[Float[Tensor, "B *shape"]], Float[Tensor, "B *shape"]]
 
 
 class VAE(Model):
-    """Encoder q(z | x), decoder p(x | z) and a prior p(z)."""
+    """Encoder q(z | x), decoder p(x | z) and a prior p(z).
+
+    augment: random copies of samples in their own shape; None takes them as they are.
+    views: V, how many copies of each sample a training pass sees.
+    prior_weight: weight of the prior's terms; the bound stays valid from 1 up.
+    """
 
     def __init__(
         self,
@@ -28,20 +37,31 @@ class VAE(Model):
         *,
         architecture: Architecture = "mlp",
         likelihood: Likelihood = "bernoulli",
+        augment: Augment | None = None,
+        views: int = 1,
+        prior_weight: float = 1.0,
     ) -> None:
         super().__init__()
+        self.shape, self.augment, self.n_views = tuple(shape), augment, views
+        self.prior_weight = prior_weight
         body = encoder_body(architecture, shape)
         self.encoder = Encoder(body.module, body.features, latent_dim)
         self.decoder = Decoder(decoder_body(architecture, shape, latent_dim), likelihood)
-        self.prior = StandardNormal(latent_dim)
+        self.prior: StandardNormal | InfiniteMixture = StandardNormal(latent_dim)
 
     def objective(self, x: Float[Tensor, "B P"]) -> Objective:
-        q: Independent[Normal] = self.encoder(x)
-        terms = {
-            "reconstruction": self.decoder(q.rsample()).log_prob(x),
-            **self.prior.terms(q),
-        }
-        return Objective(-bound(terms).mean(), terms)
+        q: Independent[Normal] = self.encoder(self.views(x))
+        of_prior = self.prior.terms(q)
+        reconstruction = self.decoder(q.rsample()).log_prob(x).sum(0)
+        loss = -(reconstruction + self.prior_weight * bound(of_prior)).mean()
+        return Objective(loss, {"reconstruction": reconstruction, **of_prior})
+
+    def views(self, x: Float[Tensor, "B P"]) -> Float[Tensor, "V B P"]:
+        """Random copies of each sample in training mode, the sample itself otherwise."""
+        if not self.training or self.augment is None:
+            return x[None]
+        copies: Tensor = self.augment(x.repeat(self.n_views, 1).unflatten(1, self.shape))
+        return copies.reshape(self.n_views, len(x), -1)
 
     def embed(self, x: Float[Tensor, "B P"]) -> Float[Tensor, "B D"]:
         """The mean of q(z | x)."""
@@ -54,5 +74,6 @@ class VAE(Model):
         return p
 
     def sample_latent(self, n: int, generator: torch.Generator) -> Float[Tensor, "n D"]:
-        """z ~ p(z)."""
+        """z ~ N(0, I)."""
+        assert isinstance(self.prior, StandardNormal)
         return self.prior.sample(n, generator)

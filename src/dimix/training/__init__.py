@@ -1,7 +1,7 @@
 """Training through Lightning: the plan, the data module, callbacks, one call that fits."""
 
 from dimix.training.batches import as_float
-from dimix.training.callbacks import DivergedError
+from dimix.training.callbacks import DivergedError, Scorer
 from dimix.training.evaluation import average_terms, in_chunks
 from dimix.training.fit import LAST, Training, train
 from dimix.training.precision import Precision
@@ -13,6 +13,7 @@ __all__ = [
     "MIXTURE",
     "DivergedError",
     "Precision",
+    "Scorer",
     "Training",
     "as_float",
     "average_terms",

@@ -23,7 +23,7 @@ from dimix.training.callbacks import (
     RefitMixture,
     Scorer,
 )
-from dimix.training.plan import Plan
+from dimix.training.plan import Plan, Schedule
 from dimix.training.precision import Precision, resolve_precision
 
 LAST = "last.ckpt"
@@ -43,6 +43,7 @@ class Training:
     batch_size: int
     learning_rate: float
     seed: int
+    schedule: Schedule = "constant"
     precision: Precision = "auto"
     checkpoint_dir: Path | None = None
     progress: str | None = None
@@ -70,9 +71,10 @@ def train(
         callbacks.insert(0, RefitMixture(model, x, training.seed))
     if training.progress is not None:
         callbacks.append(EpochProgress(training.progress))
-    plan = Plan(model, training.learning_rate, training.seed)
+    plan = Plan(model, training.learning_rate, training.seed, training.schedule)
     rows = RowsModule(x, training.batch_size, training.seed)
     last = folder / LAST if folder and (folder / LAST).exists() else None
+    model.train()  # Lightning leaves the mode as it finds it
     with quiet_lightning(), torch.random.fork_rng():
         trainer = make_trainer(training, callbacks)
         with interruptible(trainer):

@@ -1,5 +1,7 @@
 """The training plan: Adam on whatever loss a model gives. It is blind to the model."""
 
+from typing import Any, Literal
+
 import torch
 from jaxtyping import Float
 from lightning.pytorch import LightningModule
@@ -9,14 +11,22 @@ from dimix.models import Model
 from dimix.training.evaluation import TermAverages
 from dimix.training.seeds import NOISE, epoch_seed
 
+Schedule = Literal["constant", "linear"]
+
 
 class Plan(LightningModule):
-    """One model, one optimiser, and the running averages of the epoch's bound terms."""
+    """One model, one optimiser, and the running averages of the epoch's bound terms.
 
-    def __init__(self, model: Model, learning_rate: float, seed: int) -> None:
+    schedule: "constant" keeps the learning rate; "linear" lets it fall to 0 over the last two
+    thirds of the steps.
+    """
+
+    def __init__(
+        self, model: Model, learning_rate: float, seed: int, schedule: Schedule = "constant"
+    ) -> None:
         super().__init__()
         self.model = model
-        self.learning_rate, self.seed = learning_rate, seed
+        self.learning_rate, self.seed, self.schedule = learning_rate, seed, schedule
         self.averages = TermAverages()
 
     def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
@@ -29,6 +39,13 @@ class Plan(LightningModule):
         self.averages.add(objective)
         return objective.loss
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
+    def configure_optimizers(self) -> Any:
         # fused: one pass over the weights instead of a dozen
-        return torch.optim.Adam(self.parameters(), self.learning_rate, fused=True)
+        adam = torch.optim.Adam(self.parameters(), self.learning_rate, fused=True)
+        if self.schedule == "constant":
+            return adam
+        steps = self.trainer.estimated_stepping_batches
+        falling = torch.optim.lr_scheduler.LambdaLR(
+            adam, lambda step: min(1.0, 1.5 * (1 - step / steps))
+        )
+        return {"optimizer": adam, "lr_scheduler": {"scheduler": falling, "interval": "step"}}

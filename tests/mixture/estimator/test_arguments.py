@@ -8,7 +8,8 @@ import torch
 from sklearn.mixture import BayesianGaussianMixture
 
 from dimix.mixture.concentration import GammaConcentration
-from dimix.mixture.estimator.arguments import FAMILIES, make_prior, sample_covariance
+from dimix.mixture.estimator.arguments import FAMILIES, family_of, make_prior
+from dimix.mixture.estimator.rows import Rows, moments
 from dimix.mixture.inference.batch import collect
 from dimix.mixture.inference.chunks import FeatureChunks
 from dimix.mixture.posterior import MixturePosterior, MixturePrior, update
@@ -32,17 +33,16 @@ def far_blobs() -> tuple[np.ndarray, np.ndarray]:
 
 
 def prior_of(X: np.ndarray, covariance_type: str, **options: Any) -> MixturePrior:
-    centre = X.mean(0)
+    family = family_of(covariance_type, 3, options.pop("reg_covar", 1e-2))
     defaults: dict[str, Any] = {
-        "reg_covar": 1e-2,
         "concentration": 0.3,
         "mean_precision": 0.7,
         "mean": None,
         "degrees_of_freedom": 4.5,
         "covariance": None,
     }
-    sample = sample_covariance(X - centre, covariance_type)
-    return make_prior(sample, centre, covariance_type=covariance_type, **defaults | options)
+    centre, sample = moments(Rows(X), covariance_type)
+    return make_prior(family, sample, centre, covariance_type=covariance_type, **defaults | options)
 
 
 def posterior_of(prior: MixturePrior, X: np.ndarray, labels: np.ndarray) -> MixturePosterior:

@@ -1,5 +1,6 @@
 """The estimator against scikit-learn's own, its contract, and hostile input."""
 
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -171,11 +172,29 @@ def test_a_fit_that_stops_early_warns() -> None:
     assert (mixture.converged_, mixture.n_iter_) == (False, 1)
 
 
-def test_verbose_prints_the_bound_after_each_update(capsys: pytest.CaptureFixture[str]) -> None:
-    mixture = fitted(X, verbose=1, moves=False)
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == mixture.n_iter_ + 1
-    assert lines[-1] == f"update {mixture.n_iter_}: bound {mixture.lower_bound_:.6g} nats"
+def test_verbose_prints_the_bound_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+    mixture = fitted(X, verbose=1, verbose_interval=3, moves=False)
+    *lines, last = capsys.readouterr().out.splitlines()
+    bounds = [None, *mixture.lower_bounds_]
+    assert [line.split(":")[0] for line in lines] == [
+        f"update {i}" for i in range(0, len(bounds), 3)
+    ]
+    assert lines[1] == f"update 3: bound {bounds[3]:.6g} nats"
+    assert last == (
+        f"converged after {mixture.n_iter_} updates: bound {mixture.lower_bound_:.6g} nats"
+    )
+
+
+def test_more_words_say_the_change_and_the_seconds(capsys: pytest.CaptureFixture[str]) -> None:
+    mixture = fitted(X, verbose=2, verbose_interval=1, moves=False)
+    line = capsys.readouterr().out.splitlines()[2]
+    change = mixture.lower_bounds_[1] - mixture.lower_bounds_[0]
+    assert re.search(r"change (\S+), \S+ s$", line)[1] == f"{change:.3g}"  # type: ignore[index]
+
+
+def test_silent_unless_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    fitted(X)
+    assert capsys.readouterr() == ("", "")
 
 
 # --- what a fit answers

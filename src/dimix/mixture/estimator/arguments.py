@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float, Float64
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
 
 from dimix.mixture.concentration import Concentration, GammaConcentration
 from dimix.mixture.families import (
@@ -22,9 +21,10 @@ from dimix.mixture.families import (
     SphericalCovariance,
     TiedCovariance,
 )
+from dimix.mixture.gaps.diagonal import DiagonalWithMissing
 from dimix.mixture.inference.starts import STARTS
 from dimix.mixture.moves.search import MOVES
-from dimix.mixture.posterior import MixturePrior
+from dimix.mixture.posterior import MixturePosterior, MixturePrior
 
 FAMILIES: dict[str, type[GaussianFamily]] = {
     "full": FullCovariance,
@@ -36,8 +36,8 @@ FAMILIES: dict[str, type[GaussianFamily]] = {
 MATRICES = ("full", "tied")
 """Covariance types whose precisions are matrices."""
 
-COLLINEAR = 1e-5
-"""Smallest eigenvalue of a correlation matrix, below which products need float64."""
+GAPS_ALLOWED = ("full", "diag")
+"""Covariance types of which rows may lack values."""
 
 
 def check_number(
@@ -63,7 +63,7 @@ def check_parameters(estimator: Any) -> None:
     given = estimator.get_params(deep=False)
     for name, allowed in (("covariance_type", FAMILIES), ("init_params", STARTS)):
         check_choice(name, given[name], tuple(allowed))
-    for name in ("n_components", "n_init"):
+    for name in ("n_components", "n_init", "verbose_interval"):
         check_number(name, given[name], low=1, integer=True)
     check_number("max_iter", given["max_iter"], low=0, integer=True)
     for name in ("tol", "reg_covar"):
@@ -77,6 +77,64 @@ def check_parameters(estimator: Any) -> None:
     for move in () if isinstance(given["moves"], bool) else given["moves"]:
         check_choice("moves", move, MOVES)
     concentration_of(given["weight_concentration_prior"], 1)
+    if given["allow_missing"] and given["covariance_type"] not in GAPS_ALLOWED:
+        raise ValueError(
+            f"allow_missing=True needs covariance_type {' or '.join(map(repr, GAPS_ALLOWED))}, "
+            f"got {given['covariance_type']!r}"
+        )
+    device_of(given["device"])
+
+
+def device_of(value: Any) -> torch.device:
+    """The device that is meant; raise unless it can be computed on, in float64."""
+    try:
+        device = torch.device("cpu" if value is None else value)
+        if device.type == "meta":
+            raise ValueError("it holds no numbers")
+        torch.zeros(1, dtype=torch.float64, device=device)
+    # What torch raises differs from one missing device to the next.
+    except Exception as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"device must be None or one that torch can compute on here, in float64, such as "
+            f"'cpu' or 'cuda', got {value!r}: {reason}"
+        ) from error
+    return device
+
+
+def family_of(
+    covariance_type: str, dim: int, reg_covar: float, *, allow_missing: bool = False
+) -> GaussianFamily:
+    """The Gaussian family of a covariance type, and of gaps if rows may have them."""
+    if allow_missing and covariance_type == "diag":
+        return DiagonalWithMissing(dim, reg_covar)
+    return FAMILIES[covariance_type](dim, reg_covar)
+
+
+def check_same_mixture(
+    posterior: MixturePosterior, family: GaussianFamily, n_components: int
+) -> None:
+    """Raise unless a fit of this family and size can start from ``posterior``."""
+    if posterior.n_components != n_components:
+        raise ValueError(
+            f"n_components must be {posterior.n_components}, that of the last fit, to start from "
+            f"it (warm_start=True), got {n_components}"
+        )
+    if type(posterior.family) is not type(family) or posterior.family.dim != family.dim:
+        raise ValueError(
+            "covariance_type, allow_missing and the number of columns must be those of the last "
+            f"fit to start from it (warm_start=True): that was {posterior.family}, got {family}"
+        )
+
+
+def check_observed(rows: Float[np.ndarray, "N D"]) -> None:
+    """Raise at the first row of which every value is missing (NaN)."""
+    empty = np.isnan(rows).all(axis=1)
+    if empty.any():
+        raise ValueError(
+            f"every row of X must have a value that is not missing, but row {int(empty.argmax())} "
+            "has none"
+        )
 
 
 def concentration_of(value: Any, n_components: int) -> float | Concentration:
@@ -96,20 +154,23 @@ def concentration_of(value: Any, n_components: int) -> float | Concentration:
     return float(value)
 
 
-def check_var(value: ArrayLike, shape: tuple[int, ...]) -> Float64[Tensor, "N D"]:
-    """Variances of rows as a tensor; raise unless there is one >= 0 for each entry."""
-    array = _finite("var", value, shape)
+def check_var(value: ArrayLike, x: Float[np.ndarray, "N D"]) -> Float64[np.ndarray, "N D"]:
+    """Variances of rows; raise unless there is one >= 0 for each entry that is not missing."""
+    array = np.array(value, dtype=np.float64)
+    if array.shape == x.shape:
+        array[np.isnan(x)] = 0
+    array = _finite("var", array, x.shape)
     if array.min() < 0:
         raise ValueError(f"var must be >= 0, got {array.min()}")
-    return torch.from_numpy(array)
+    return array
 
 
 def make_prior(
+    family: GaussianFamily,
     sample: Float64[np.ndarray, "*D"],
     centre: Float64[np.ndarray, " D"],
     *,
     covariance_type: str,
-    reg_covar: float,
     concentration: float | Concentration,
     mean_precision: float,
     mean: ArrayLike | None,
@@ -118,15 +179,14 @@ def make_prior(
 ) -> MixturePrior:
     """The prior in coordinates measured from ``centre``.
 
-    ``sample`` is the data's covariance, from ``sample_covariance`` or ``reduced``.
+    ``sample`` is the data's covariance, from ``moments`` or ``reduced``.
     """
     dim = len(centre)
-    family = FAMILIES[covariance_type](dim, float(reg_covar))
     location = np.zeros(dim) if mean is None else _finite("mean_prior", mean, (dim,)) - centre
     dof = dim if degrees_of_freedom is None else degrees_of_freedom
     check_number("degrees_of_freedom_prior", dof, low=dim - 1, closed=False)
     if covariance is None:
-        scatter = _default_covariance(sample, reg_covar)
+        scatter = _default_covariance(sample, family.reg_covar)
     else:
         scatter = _finite("covariance_prior", covariance, _scatter_shape(covariance_type, dim))
         _check_positive_definite(scatter)
@@ -137,44 +197,6 @@ def make_prior(
         scatter=torch.tensor(scatter)[None],
     )
     return MixturePrior(family, components, concentration, torch.as_tensor(centre))
-
-
-def sample_covariance(
-    centred: Float64[np.ndarray, "N D"],
-    covariance_type: str,
-    weights: Float64[np.ndarray, " N"] | None = None,
-) -> NDArray[np.float64]:
-    """Covariance of rows that count ``weights`` times, over their number less one."""
-    rows = centred if weights is None else centred * np.sqrt(weights)[:, None]
-    less_one = (len(centred) if weights is None else weights.sum()) - 1
-    if covariance_type in MATRICES:
-        return np.asarray(rows.T @ rows / less_one)
-    return reduced(np.square(rows).sum(axis=0) / less_one, covariance_type)
-
-
-def reduced(covariance: NDArray[np.float64], covariance_type: str) -> NDArray[np.float64]:
-    """A covariance matrix, or its diagonal, in the shape of ``covariance_prior``."""
-    if covariance_type in MATRICES:
-        return covariance
-    variances = covariance.diagonal() if covariance.ndim == 2 else covariance
-    return np.asarray(variances.mean() if covariance_type == "spherical" else variances)
-
-
-def product_dtype(
-    centred: Float64[np.ndarray, "N D"], dtype: torch.dtype, covariance_type: str
-) -> torch.dtype:
-    """The dtype for products with Φ: that of the data, unless its columns are collinear.
-
-    The logits of a full covariance that is close to singular cancel, and float32 would leave
-    them wrong by whole nats. Scale alone does no harm, hence correlations.
-    """
-    if covariance_type not in MATRICES or dtype == torch.float64:
-        return dtype
-    spread = centred.std(axis=0)
-    standard = centred[:, spread > 0] / spread[spread > 0]
-    correlation = standard.T @ standard / len(standard)
-    collinear = len(correlation) > 0 and np.linalg.eigvalsh(correlation).min() < COLLINEAR
-    return torch.float64 if collinear else dtype
 
 
 def _finite(name: str, value: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:

@@ -1,36 +1,47 @@
 """The infinite mixture behind scikit-learn's face: its parameters, and how it is fitted."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import torch
-from jaxtyping import Int64
-from numpy.typing import ArrayLike, NDArray
+from jaxtyping import Float64, Int64
+from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import _check_sample_weight
 
 from dimix.mixture.estimator.arguments import (
     check_parameters,
+    check_same_mixture,
     check_var,
     concentration_of,
+    device_of,
+    family_of,
     make_prior,
+)
+from dimix.mixture.estimator.encoding import Ascent, Data, Encoding
+from dimix.mixture.estimator.fitted import FittedMixture
+from dimix.mixture.estimator.progress import Progress, print_end
+from dimix.mixture.estimator.rows import (
+    Rows,
+    has_gaps,
+    moments,
     product_dtype,
     reduced,
-    sample_covariance,
+    sample_of,
+    total_weight,
 )
-from dimix.mixture.estimator.fitted import FittedMixture
-from dimix.mixture.hierarchy import build_hierarchy
-from dimix.mixture.inference.batch import collect, sweep
+from dimix.mixture.inference.batch import sweep
 from dimix.mixture.inference.blocks import Blocks, blocks_of
-from dimix.mixture.inference.chunks import FeatureChunks
+from dimix.mixture.inference.distributed import check_same, from_first, in_use, is_first, together
 from dimix.mixture.inference.memoized import fit_memoized
 from dimix.mixture.inference.overview import overview
-from dimix.mixture.inference.starts import STARTS
+from dimix.mixture.inference.starts import carried_over, start_from
 from dimix.mixture.inference.stochastic import StochasticState, stochastic_step
-from dimix.mixture.moves.search import MOVES, ImprovedFit, improve
-from dimix.mixture.posterior import Bound, MixturePosterior, MixturePrior, by_size, update
+from dimix.mixture.moves.search import MOVES, ImprovedFit
+from dimix.mixture.posterior import MixturePosterior, MixturePrior, update
 
 
 class DirichletProcessGaussianMixture(FittedMixture):
@@ -65,7 +76,17 @@ class DirichletProcessGaussianMixture(FittedMixture):
             ``predict`` and ``predict_proba`` speak of these.
         reorder: sort the components by size at each update, which raises the bound.
         random_state: seed of the starts, of moves and of ``sample``.
-        verbose: 1 prints the bound after each update.
+        warm_start: start the next fit from the last posterior, moved to the centre of the new
+            rows, in place of ``n_init`` starts.
+        verbose: 1 prints the bound at every ``verbose_interval``-th update, 2 its change and
+            the seconds it took as well.
+        verbose_interval: updates from one line to the next.
+        allow_missing: take NaN as missing (at random). "diag" is exact, with counts for each
+            feature; "full" has a Gaussian over what is missing for each component, and its
+            moves look at the rows as the last fit fills them in, kept if the bound of what is
+            observed rises. Other types, rows on disk and, with "full", ``partial_fit`` take
+            whole rows only.
+        device: where Φ is built and multiplied; None is the CPU. Results are on the CPU.
 
     Attributes:
         weights_: E[π_k] ``[T]``, scaled to sum to one.
@@ -78,7 +99,8 @@ class DirichletProcessGaussianMixture(FittedMixture):
         converged_, n_iter_: whether ``tol`` was met, and the number of updates.
         moves_: the moves that were kept, in order.
         n_clusters_: the number of clusters; without coarsening, of components that hold rows.
-        component_clusters_: the cluster of each component ``[T]``.
+        n_empty_: the number of components with less than half a row.
+        component_labels_: the cluster of each component ``[T]``.
         hierarchy_: the tree over components, if there is coarsening.
         posterior_: q(v, μ, Λ) as one immutable value.
     """
@@ -105,7 +127,11 @@ class DirichletProcessGaussianMixture(FittedMixture):
         coarsening: float | str | None = None,
         reorder: bool = True,
         random_state: int | np.random.RandomState | None = None,
+        warm_start: bool = False,
         verbose: int = 0,
+        verbose_interval: int = 10,
+        allow_missing: bool = False,
+        device: str | torch.device | None = None,
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -124,7 +150,11 @@ class DirichletProcessGaussianMixture(FittedMixture):
         self.coarsening = coarsening
         self.reorder = reorder
         self.random_state = random_state
+        self.warm_start = warm_start
         self.verbose = verbose
+        self.verbose_interval = verbose_interval
+        self.allow_missing = allow_missing
+        self.device = device
 
     def fit(
         self,
@@ -140,6 +170,11 @@ class DirichletProcessGaussianMixture(FittedMixture):
         file, or a callable that returns an iterator over arrays ``[n, D]``; they are fitted by
         memoized passes from the fit of a sample, with memory that does not grow with N.
 
+        Under torch.distributed every rank calls this with rows of its own, and gets the mixture
+        of all rows. Start and moves are made on rank 0, from the rows of all ranks or, beyond
+        20,000, about as many drawn at random; coordinate ascent over all rows follows. The
+        others wait, within the timeout of the process group.
+
         Args:
             X: rows, or where they come from.
             y: ignored.
@@ -147,43 +182,43 @@ class DirichletProcessGaussianMixture(FittedMixture):
             var: variances ``[N, D]``, if the rows are Gaussians N(X, diag var).
         """
         check_parameters(self)
+        rng = check_random_state(self.random_state)
         if isinstance(X, str | Path | np.memmap | Blocks) or callable(X):
-            return self._fit_blocks(blocks_of(X))
-        rows = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
-        weights = None
-        if sample_weight is not None:
-            weights = _check_sample_weight(
-                sample_weight, rows, dtype=np.float64, ensure_non_negative=True
-            )
-            rows, weights = rows[weights > 0], weights[weights > 0]
-        centre = np.average(rows.astype(np.float64, copy=False), axis=0, weights=weights)
-        centred = rows - centre
-        prior = self._prior(sample_covariance(centred, self.covariance_type, weights), centre)
-        chunks = self._chunks(prior, centred, rows.dtype, var=var, weights=weights)
-        result = self._best_of_starts(prior, chunks, check_random_state(self.random_state))
-        self._set_result(result, result.moves)
-        if self.coarsening is not None:
-            self._coarsen(chunks)
-        return self
+            return self._fit_blocks(blocks_of(X), rng)
+        with together():
+            rows = self._rows(X, sample_weight, var)
+        encoding = self._encoding(rows)
+        data = encoding(rows)
+        few = sample_of(rows, rng) if in_use() else None
+        result = _best([self._fit_once(encoding, data, few, rng) for _ in range(self._n_starts())])
+        total = total_weight(rows)
+        return self._finish(
+            result, lambda: data if few is None else encoding(few.standing_for(total))
+        )
 
     def partial_fit(self, X: ArrayLike, y: object = None, *, n_rows: float | None = None) -> Self:
         """Take one minibatch of a stream: a stochastic natural-gradient step.
 
         The first minibatch, which should hold some rows of every kind, gives the priors that
         are None and the start. ``n_rows`` is the number of rows that the stream will have;
-        None takes the number seen so far.
+        None takes the number seen so far. Under torch.distributed every rank brings a part of
+        each minibatch.
         """
         first = not hasattr(self, "_stream")
         if first:
             check_parameters(self)
-        rows = validate_data(
-            self, X, reset=first, dtype=[np.float64, np.float32], ensure_min_samples=1 + first
-        )
+        with together():
+            rows = self._rows(X, None, None, reset=first)
+            if self.covariance_type == "full" and np.isnan(rows.x).any():
+                raise ValueError(
+                    "partial_fit takes missing values with covariance_type='diag', not 'full': "
+                    "fit takes them with both"
+                )
         if first:
             self._begin_stream(rows)
         prior = self.posterior_.prior
-        chunks = self._chunks(prior, rows - prior.centre.numpy(), rows.dtype)
-        state = stochastic_step(self._stream, prior, chunks, n_rows=n_rows, reorder=self.reorder)
+        batch = Encoding(prior, self._dtype, device_of(self.device))(rows).chunks
+        state = stochastic_step(self._stream, prior, batch, n_rows=n_rows, reorder=self.reorder)
         self._stream = state
         self._set_posterior(state.posterior(prior))
         self.n_iter_ = state.step
@@ -193,108 +228,169 @@ class DirichletProcessGaussianMixture(FittedMixture):
         """Fit, and label each row with its cluster."""
         return self.fit(X).predict(X)
 
-    def _prior(self, sample: NDArray[np.float64], centre: NDArray[np.float64]) -> MixturePrior:
+    def _rows(
+        self,
+        X: ArrayLike,
+        sample_weight: ArrayLike | None,
+        var: ArrayLike | None,
+        *,
+        reset: bool = True,
+    ) -> Rows:
+        """The rows of this rank, checked; those of weight 0 are left out."""
+        least = 2 if reset and not in_use() else 1
+        x = self._validated(X, reset=reset and not self._is_warm(), ensure_min_samples=least)
+        rows = Rows(x, None if var is None else check_var(var, x))
+        if sample_weight is None:
+            return rows
+        weights = _check_sample_weight(sample_weight, x, dtype=np.float64, ensure_non_negative=True)
+        return replace(rows, weights=weights)[weights > 0]
+
+    def _encoding(self, rows: Rows) -> Encoding:
+        """How rows become data: the prior, given the moments of the rows of all ranks."""
+        check_same("the number of columns of X", rows.x.shape[1])
+        centre, covariance = moments(rows, self.covariance_type)
+        gaps = self.allow_missing and self.covariance_type == "full" and has_gaps(rows)
+        return self._encoding_of(centre, covariance, rows.x.dtype, gaps=gaps)
+
+    def _encoding_of(
+        self,
+        centre: Float64[np.ndarray, " D"],
+        covariance: Float64[np.ndarray, "*DD"],
+        dtype: np.dtype,
+        *,
+        gaps: bool = False,
+    ) -> Encoding:
         concentration, mean_precision = self.weight_concentration_prior, self.mean_precision_prior
-        return make_prior(
-            sample,
+        family = family_of(
+            self.covariance_type,
+            len(centre),
+            float(self.reg_covar),
+            allow_missing=self.allow_missing,
+        )
+        if self._is_warm():
+            check_same_mixture(self.posterior_, family, self.n_components)
+        prior = make_prior(
+            family,
+            covariance,
             centre,
             covariance_type=self.covariance_type,
-            reg_covar=self.reg_covar,
             concentration=concentration_of(concentration, self.n_components),
             mean_precision=1.0 if mean_precision is None else mean_precision,
             mean=self.mean_prior,
             degrees_of_freedom=self.degrees_of_freedom_prior,
             covariance=self.covariance_prior,
         )
+        self._dtype = product_dtype(dtype, covariance, self.covariance_type)
+        return Encoding(prior, self._dtype, device_of(self.device), gaps)
 
-    def _chunks(
-        self,
-        prior: MixturePrior,
-        centred: NDArray[np.float64],
-        dtype: Any,
-        *,
-        var: ArrayLike | None = None,
-        weights: NDArray[np.float64] | None = None,
-    ) -> FeatureChunks:
-        """Φ of rows in the dtype that their products need, which is remembered."""
-        z = torch.from_numpy(centred.astype(dtype, copy=False))
-        self._dtype = product_dtype(centred, z.dtype, self.covariance_type)
-        return FeatureChunks(
-            prior.family,
-            z.to(self._dtype),
-            None if var is None else check_var(var, centred.shape).to(self._dtype),
-            weights=None if weights is None else torch.from_numpy(weights),
-        )
+    def _fit_once(
+        self, encoding: Encoding, data: Data, few: Rows | None, rng: np.random.RandomState
+    ) -> ImprovedFit:
+        """From one start; over several ranks, start and moves are those of a few of the rows."""
+        if not in_use():
+            return self._fit_from_start(encoding.prior, data, rng)
 
-    def _fit_blocks(self, blocks: Blocks) -> Self:
-        rng = check_random_state(self.random_state)
+        def draft() -> ImprovedFit:
+            assert few is not None  # on rank 0
+            if self.moves:
+                return self._fit_from_start(encoding.prior, encoding(few), rng)
+            start = self._start(encoding.prior, encoding(few), rng)
+            return ImprovedFit(start, (), converged=False, n_iter=0, moves=())
+
+        drafted = from_first(draft)
+        result = data.fit(drafted.posterior, rng, replace(self._ascent(), moves=()))
+        return replace(result, moves=drafted.moves)
+
+    def _fit_blocks(self, blocks: Blocks, rng: np.random.RandomState) -> Self:
         seen = overview(blocks, rng)
-        centre, sample = seen.moments.mean, seen.sample
-        self.n_features_in_ = len(centre)
-        prior = self._prior(reduced(seen.moments.covariance, self.covariance_type), centre)
-        chunks = self._chunks(prior, sample - centre, sample.dtype)
-        of_sample = self._best_of_starts(prior, chunks, rng)
+        covariance = reduced(seen.moments.covariance, self.covariance_type)
+        encoding = self._encoding_of(seen.moments.mean, covariance, seen.sample.dtype)
+        self.n_features_in_ = len(seen.moments.mean)
+        few = sample_of(Rows(seen.sample), rng, seen.n_rows)
+
+        def draft() -> ImprovedFit:
+            assert few is not None  # on rank 0
+            data, n_starts = encoding(few), self._n_starts()
+            return _best([self._fit_from_start(encoding.prior, data, rng) for _ in range(n_starts)])
+
+        drafted = from_first(draft)
         result = fit_memoized(
             blocks,
-            of_sample.posterior,
+            drafted.posterior,
             tol=self.tol,
             max_iter=self.max_iter,
             reorder=self.reorder,
             dtype=self._dtype,
-            on_iteration=self._report(),
+            device=encoding.device,
+            on_iteration=self._ascent().on_iteration,
         )
-        self._set_result(result, of_sample.moves)
-        if self.coarsening is not None:
-            self._coarsen(chunks)
-        return self
 
-    def _begin_stream(self, rows: NDArray[Any]) -> None:
-        centre = rows.mean(axis=0, dtype=np.float64)
-        centred = rows - centre
-        prior = self._prior(sample_covariance(centred, self.covariance_type), centre)
-        chunks = self._chunks(prior, centred, rows.dtype)
-        start = self._start(prior, chunks, check_random_state(self.random_state))
-        statistics, _ = sweep(chunks, start)
-        self.posterior_ = update(prior, statistics)
+        def sample() -> Data:
+            assert few is not None  # on rank 0
+            return encoding(few.standing_for(seen.moments.count))
+
+        return self._finish(ImprovedFit(**vars(result), moves=drafted.moves), sample)
+
+    def _begin_stream(self, rows: Rows) -> None:
+        encoding, rng = self._encoding(rows), check_random_state(self.random_state)
+        few = sample_of(rows, rng) if in_use() else rows
+
+        def draft() -> MixturePosterior:
+            assert few is not None  # on rank 0
+            return self._start(encoding.prior, encoding(few), rng)
+
+        statistics, _ = sweep(encoding(rows).chunks, from_first(draft))
+        self.posterior_ = update(encoding.prior, statistics)
         self._stream = StochasticState(statistics)
 
-    def _best_of_starts(
-        self, prior: MixturePrior, chunks: FeatureChunks, rng: np.random.RandomState
+    def _fit_from_start(
+        self, prior: MixturePrior, data: Data, rng: np.random.RandomState
     ) -> ImprovedFit:
-        results = [
-            improve(
-                chunks,
-                self._start(prior, chunks, rng),
-                rng,
-                moves=MOVES if self.moves is True else self.moves or (),
-                tol=self.tol,
-                max_iter=self.max_iter,
-                reorder=self.reorder,
-                on_iteration=self._report(),
-            )
-            for _ in range(self.n_init)
-        ]
-        return max(results, key=lambda result: result.bounds[-1].total)
+        return data.fit(self._start(prior, data, rng), rng, self._ascent())
 
     def _start(
-        self, prior: MixturePrior, chunks: FeatureChunks, rng: np.random.RandomState
+        self, prior: MixturePrior, data: Data, rng: np.random.RandomState
     ) -> MixturePosterior:
-        n_start = min(self.init_components or self.n_components, self.n_components)
-        responsibilities = STARTS[self.init_params](chunks.z.numpy(), n_start, rng)
-        statistics = collect(chunks, torch.from_numpy(responsibilities))
-        empty = statistics.new_zeros(self.n_components - n_start, statistics.shape[1])
-        if self.reorder:
-            statistics = by_size(statistics)
-        return update(prior, torch.cat([statistics, empty]))
+        if self._is_warm():
+            return carried_over(self.posterior_, prior)
+        return start_from(
+            data.chunks,
+            prior,
+            kind=self.init_params,
+            n_start=min(self.init_components or self.n_components, self.n_components),
+            n_components=self.n_components,
+            rng=rng,
+            reorder=self.reorder,
+        )
 
-    def _report(self) -> Callable[[int, Bound], None] | None:
-        return _print_bound if self.verbose else None
+    def _is_warm(self) -> bool:
+        return self.warm_start and hasattr(self, "posterior_")
 
-    def _coarsen(self, chunks: FeatureChunks) -> None:
-        self.hierarchy_ = build_hierarchy(chunks, self.posterior_)
-        auto = self.coarsening == "auto"
-        self.cut("auto") if auto else self.cut(n_eff=float(self.coarsening or 0))
+    def _n_starts(self) -> int:
+        return 1 if self._is_warm() else self.n_init
+
+    def _ascent(self) -> Ascent:
+        says = self.verbose and is_first()
+        return Ascent(
+            tol=self.tol,
+            max_iter=self.max_iter,
+            reorder=self.reorder,
+            moves=MOVES if self.moves is True else self.moves or (),
+            on_iteration=Progress(self.verbose_interval, self.verbose > 1) if says else None,
+        )
+
+    def _finish(self, result: ImprovedFit, sample: Callable[[], Data]) -> Self:
+        """Take the end of a fit, and coarsen the mixture on ``sample``, of rank 0, if asked to."""
+        self.__dict__.pop("_stream", None)  # a stream would go on from another centre
+        self._set_result(result, result.moves)
+        if self.verbose and is_first():
+            print_end(result)
+        if self.coarsening is not None:
+            self.hierarchy_ = from_first(lambda: sample().hierarchy(self.posterior_))
+            auto = self.coarsening == "auto"
+            self.cut("auto") if auto else self.cut(n_eff=float(self.coarsening))
+        return self
 
 
-def _print_bound(n_iter: int, bound: Bound) -> None:
-    print(f"update {n_iter}: bound {bound.total:.6g} nats")
+def _best(fits: list[ImprovedFit]) -> ImprovedFit:
+    return max(fits, key=lambda fit: fit.bounds[-1].total)

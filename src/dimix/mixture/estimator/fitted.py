@@ -1,7 +1,8 @@
 """What a fitted mixture can be asked: clusters, densities, samples, another cut."""
 
 import warnings
-from typing import Self
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -13,7 +14,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
-from dimix.mixture.estimator.arguments import check_number
+from dimix.mixture.estimator import saved
+from dimix.mixture.estimator.arguments import check_number, check_observed, device_of
+from dimix.mixture.families import FullCovariance
+from dimix.mixture.gaps.full import by_pattern, log_density, log_responsibilities
 from dimix.mixture.hierarchy import LEAST_ROWS, pool
 from dimix.mixture.inference.batch import FitResult
 from dimix.mixture.inference.chunks import FeatureChunks
@@ -29,6 +33,8 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     random_state: int | np.random.RandomState | None
     max_iter: int
     tol: float
+    allow_missing: bool
+    device: str | torch.device | None
     _dtype: torch.dtype
 
     def predict(self, X: ArrayLike) -> Int64[np.ndarray, " N"]:
@@ -41,10 +47,19 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
         Without coarsening there is a column for each of the T components.
         """
-        responsibilities = self._log_responsibilities(X).exp().numpy()
+        responsibilities = self.predict_components_proba(X)
         if self.coarsening is None:
             return responsibilities
-        return pool(responsibilities, self.component_clusters_)
+        return pool(responsibilities, self.component_labels_)
+
+    def predict_components(self, X: ArrayLike) -> Int64[np.ndarray, " N"]:
+        """The most probable component of each row, whether there is coarsening or not."""
+        labels: Int64[np.ndarray, " N"] = self.predict_components_proba(X).argmax(axis=1)
+        return labels
+
+    def predict_components_proba(self, X: ArrayLike) -> Float[np.ndarray, "N T"]:
+        """Probability of each of the T components, whether there is coarsening or not."""
+        return self._log_responsibilities(X).exp().numpy()
 
     def cut(
         self, how: str | None = None, *, n_clusters: int | None = None, n_eff: float | None = None
@@ -53,13 +68,18 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         if not hasattr(self, "hierarchy_"):
             raise ValueError("cut needs a hierarchy: fit with coarsening='auto' or N_eff")
-        self.component_clusters_ = self.hierarchy_.cut(how, n_clusters=n_clusters, n_eff=n_eff)
-        self.n_clusters_ = int(self.component_clusters_.max()) + 1
+        self.component_labels_ = self.hierarchy_.cut(how, n_clusters=n_clusters, n_eff=n_eff)
+        self.n_clusters_ = int(self.component_labels_.max()) + 1
         return self
 
     def score_samples(self, X: ArrayLike) -> Float64[np.ndarray, " N"]:
-        """Log posterior predictive density of each row, in nats: a mixture of Student t's."""
+        """Log posterior predictive density of each row, in nats: a mixture of Student t's.
+
+        Of a row with missing values it is the density of what is observed.
+        """
         z = self._checked(X)
+        if self._has_gaps(z):
+            return log_density(self.posterior_, z).numpy()
         n_rows = max(1, 2**20 // (z.shape[1] + len(self.weights_)))
         return torch.cat(
             [self.posterior_.log_density(part) for part in torch.split(z, n_rows)]
@@ -90,6 +110,22 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         ]
         return (torch.cat(draws) + posterior.prior.centre).numpy(), labels
 
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
+        """Save the fitted mixture as a folder of JSON and safetensors, for ``dimix.load``.
+
+        The folder appears whole or not at all. What was fitted comes back to the bit, and so
+        does every answer, a stream's next ``partial_fit`` included.
+
+        Args:
+            folder: where to; the folders above it are made.
+            overwrite: replace a saved model; what is not one is never replaced.
+
+        Raises:
+            FileExistsError: the folder exists, and is not a saved model or not to be overwritten.
+            ValueError: a parameter is no number, text or array; a RandomState, for one.
+        """
+        saved.write(self, folder, overwrite=overwrite)
+
     def log_responsibilities(self, z: Float[Tensor, "N D"]) -> Float[Tensor, "N K"]:
         """Log responsibilities of a tensor of rows, differentiable in z and in its dtype."""
         check_is_fitted(self)
@@ -99,13 +135,53 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     def _log_responsibilities(self, X: ArrayLike) -> Float[Tensor, "N K"]:
         z, posterior = self._checked(X), self.posterior_
         centred = posterior.centred(z.to(torch.promote_types(z.dtype, self._dtype)))
-        chunks = FeatureChunks(posterior.family, centred, cache_bytes=0)
-        return torch.cat([posterior.log_responsibilities(phi).to(z.dtype) for _, phi in chunks])
+        device = device_of(self.device)
+        if self._has_gaps(z):
+            family = FullCovariance(z.shape[1])
+            patterns = by_pattern(family, centred, device=device, cache_bytes=0)
+            return log_responsibilities(patterns, posterior).to(z.dtype)
+        chunks = FeatureChunks(posterior.family, centred, device=device, cache_bytes=0)
+        return torch.cat(
+            [posterior.log_responsibilities(phi).to("cpu", z.dtype) for _, phi in chunks]
+        )
+
+    def _has_gaps(self, z: Float[Tensor, "N D"]) -> bool:
+        """Whether rows lack values that covary with those they have."""
+        return type(self.posterior_.family) is FullCovariance and bool(z.isnan().any())
 
     def _checked(self, X: ArrayLike) -> Float[Tensor, "N D"]:
         check_is_fitted(self)
-        rows = validate_data(self, X, reset=False, dtype=[np.float64, np.float32])
-        return torch.tensor(rows)
+        return torch.tensor(self._validated(X, reset=False))
+
+    def _validated(
+        self, X: ArrayLike, *, reset: bool, ensure_min_samples: int = 1
+    ) -> Float[np.ndarray, "N D"]:
+        """Rows as float32 or float64, NaN only if it may be and never a whole row of it."""
+        try:
+            rows: Float[np.ndarray, "N D"] = validate_data(
+                self,
+                X,
+                reset=reset,
+                dtype=[np.float64, np.float32],
+                ensure_all_finite="allow-nan" if self.allow_missing else True,
+                ensure_min_samples=ensure_min_samples,
+            )
+        except ValueError as error:
+            if "contains NaN" not in str(error):
+                raise
+            raise ValueError(
+                "Input X contains NaN: allow_missing=True takes it as missing, with "
+                "covariance_type 'full' and 'diag'"
+            ) from error
+        if self.allow_missing:
+            check_observed(rows)
+        return rows
+
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn may expect: NaN is welcome if it means missing."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.allow_missing
+        return tags
 
     def _set_posterior(self, posterior: MixturePosterior) -> None:
         """Take a posterior, and read scikit-learn's attributes off it."""
@@ -116,8 +192,9 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         self.covariances_ = family.covariance(components).numpy()
         self.precisions_ = family.precision(components).numpy()
         self.precisions_cholesky_ = family.precision_cholesky(components).numpy()
-        self.component_clusters_ = np.arange(posterior.n_components)
+        self.component_labels_ = np.arange(posterior.n_components)
         self.n_clusters_ = int((posterior.sticks.a - 1 >= LEAST_ROWS).sum())
+        self.n_empty_ = posterior.n_components - self.n_clusters_
 
     def _set_result(self, result: FitResult, moves: tuple[Move, ...]) -> None:
         """Take the end of a fit; warn if it did not converge."""

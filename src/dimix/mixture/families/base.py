@@ -133,7 +133,7 @@ class GaussianFamily(ABC):
     def update(self, prior: NormalWishart, statistics: Float64[Tensor, "K F"]) -> NormalWishart:
         """The exact conjugate posterior given S: Bishop (10.60) to (10.63)."""
         counts, sums, packed = statistics.tensor_split((1, 1 + self.dim), dim=1)
-        moments = self._moments(packed + counts * self._ridge())
+        moments = self._moments(packed + counts * self._ridge)
         counts = counts[:, 0]
         mean_precision = prior.mean_precision + counts
         mean = (prior.mean_precision[:, None] * prior.mean + sums) / mean_precision[:, None]
@@ -189,7 +189,7 @@ class GaussianFamily(ABC):
         if self.reg_covar == 0:
             return evidence
         # So far the rows were blurred by the ridge; the bound is that of the rows themselves.
-        of_ridge = self._coefficients(self.precision(params)) @ self._ridge()
+        of_ridge = self._coefficients(self.precision(params)) @ self._ridge
         return evidence - self._pool(counts) * of_ridge
 
     def merge_evidence(
@@ -219,6 +219,7 @@ class GaussianFamily(ABC):
         traces = self._prior_trace(params, prior) - self.dim * dof
         return normalisers + 0.5 * (of_log_det + traces)
 
+    @cached_property
     def _ridge(self) -> Float64[Tensor, " f"]:
         """The second moments that ``reg_covar`` adds to a row: those of N(0, reg_covar I)."""
         zeros = torch.zeros(1, self.dim, dtype=torch.float64)

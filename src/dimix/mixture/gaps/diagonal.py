@@ -5,6 +5,7 @@ says nothing, so each has counts of its own, and a Normal-Gamma with a κ and a 
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Bool, Float, Float64
@@ -104,7 +105,7 @@ class DiagonalWithMissing(DiagonalCovariance):
         evidence = self._one.log_evidence(prior, self._per_feature(statistics))
         return evidence.view(len(statistics), self.dim).sum(1)
 
-    @property
+    @cached_property
     def _one(self) -> DiagonalCovariance:
         """The family of one feature of one component."""
         return DiagonalCovariance(1, self.reg_covar)
@@ -133,14 +134,16 @@ def _flat(params: NormalWishart, repeats: int) -> NormalWishart:
 
 
 def mean_imputed(
-    z: Float[Tensor, "N D"],
+    z: Float[Tensor, "N D"], var: Float[Tensor, "N D"] | None = None
 ) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N D"]]:
     """Gaussians (mean, variance) in place of rows with gaps, where a start needs whole rows.
 
-    A gap gets the mean and the variance of the observed entries of its column.
+    A gap gets the mean and the variance of the observed entries of its column; what is observed
+    keeps its own variance ``var``, None for 0.
     """
     observed: Bool[Tensor, "N D"] = ~z.isnan()
     counts = observed.sum(0)
     mean = z.nansum(0) / counts.clamp(min=1)
-    var = (z - mean).square().nansum(0) / counts.clamp(min=1)
-    return torch.where(observed, z, mean), torch.where(observed, 0, var)
+    of_column = (z - mean).square().nansum(0) / counts.clamp(min=1)
+    of_entry = torch.zeros_like(z) if var is None else var
+    return torch.where(observed, z, mean), torch.where(observed, of_entry, of_column)

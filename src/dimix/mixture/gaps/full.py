@@ -16,17 +16,17 @@ here with variational expectations in place of point estimates.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
-from dimix.mixture.families import FullCovariance
+from dimix.mixture.families import FullCovariance, NormalWishart
 from dimix.mixture.inference.batch import FitResult, Statistics, ascend, sweep_shard
 from dimix.mixture.inference.chunks import CACHE_BYTES, FeatureChunks
 from dimix.mixture.inference.distributed import all_reduce_
-from dimix.mixture.posterior import Bound, MixturePosterior
+from dimix.mixture.posterior import Bound, MixturePosterior, MixturePrior
 
 LOG_2PI = math.log(2 * math.pi)
 
@@ -70,12 +70,13 @@ class Completion:
 def by_pattern(
     family: FullCovariance,
     z: Float[Tensor, "N D"],
+    var: Float[Tensor, "N D"] | None = None,
     *,
     weights: Float[Tensor, " N"] | None = None,
     device: torch.device | str | None = None,
     cache_bytes: int = CACHE_BYTES,
 ) -> tuple[Pattern, ...]:
-    """Centred rows grouped by what they lack; every row must have something.
+    """Rows grouped by what they lack; every row must have something.
 
     The arguments are those of ``FeatureChunks``; ``cache_bytes`` is for all patterns together.
     """
@@ -91,6 +92,7 @@ def by_pattern(
         chunks = FeatureChunks(
             FullCovariance(len(observed), family.reg_covar),
             z[rows][:, observed],
+            None if var is None else var[rows][:, observed],
             weights=None if weights is None else weights[rows],
             device=device,
             cache_bytes=int(cache_bytes * len(rows) / len(z)),
@@ -162,11 +164,76 @@ def log_responsibilities(
     patterns: tuple[Pattern, ...], posterior: MixturePosterior
 ) -> Float[Tensor, "N K"]:
     """Logarithms of q(c_n = k) of all rows, in their order."""
-    parts = []
+    return _in_order(patterns, [_log_responsibilities(p, complete(posterior, p)) for p in patterns])
+
+
+@torch.no_grad()
+def fill(
+    patterns: tuple[Pattern, ...], posterior: MixturePosterior
+) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N D"]]:
+    """Mean and variance of each entry under q(missing | c) q(c); none where it is observed."""
+    means, variances = [], []
     for pattern in patterns:
-        natural = complete(posterior, pattern).natural.to(pattern.chunks.z)
-        logits = torch.cat([phi.to(natural) @ natural.mT for _, phi in pattern.chunks])
-        parts.append(torch.log_softmax(logits, dim=1))
+        completion = complete(posterior, pattern)
+        resp = _log_responsibilities(pattern, completion).exp().double()
+        z = pattern.chunks.z.double()
+        # Of the observed: slope and spread are those of the identity.
+        mean, second = (z.new_zeros(len(z), posterior.family.dim) for _ in range(2))
+        for k, (slope, offset) in enumerate(zip(completion.slope, completion.offset, strict=True)):
+            of_k, spread = z @ slope.mT + offset, completion.spread[k].diagonal()
+            if pattern.chunks.var is not None:
+                spread = spread + pattern.chunks.var.double() @ slope.square().mT
+            mean += resp[:, [k]] * of_k
+            second += resp[:, [k]] * (of_k.square() + spread)
+        means.append(mean)
+        variances.append((second - mean.square()).clamp(min=0))
+    dtype = patterns[0].chunks.z.dtype
+    return _in_order(patterns, means).to(dtype), _in_order(patterns, variances).to(dtype)
+
+
+def log_density(posterior: MixturePosterior, z: Float[Tensor, "N D"]) -> Float64[Tensor, " N"]:
+    """Log posterior predictive density of what is observed of raw rows."""
+    patterns = by_pattern(FullCovariance(posterior.family.dim), z, cache_bytes=0)
+    return _in_order(
+        patterns, [marginal(posterior, p.observed).log_density(p.chunks.z) for p in patterns]
+    )
+
+
+def marginal(posterior: MixturePosterior, observed: Int64[Tensor, " O"]) -> MixturePosterior:
+    """The mixture of some of the features, which predicts what the whole one does of them.
+
+    An inverse Wishart keeps ν - D as features are left out: Murphy (2007).
+    """
+    prior, family = posterior.prior, FullCovariance(len(observed), posterior.family.reg_covar)
+    of_prior = _marginal(prior.components, observed)
+    return replace(
+        posterior,
+        prior=MixturePrior(family, of_prior, prior.concentration, prior.centre[observed]),
+        components=_marginal(posterior.components, observed),
+    )
+
+
+def _marginal(params: NormalWishart, observed: Int64[Tensor, " O"]) -> NormalWishart:
+    n_left_out = params.mean.shape[1] - len(observed)
+    return NormalWishart(
+        params.mean[:, observed],
+        params.mean_precision,
+        params.degrees_of_freedom - n_left_out,
+        params.scatter[:, observed][:, :, observed],
+    )
+
+
+@torch.no_grad()
+def _log_responsibilities(pattern: Pattern, completion: Completion) -> Float[Tensor, "n K"]:
+    parts = []
+    for _, phi in pattern.chunks:
+        logits = phi @ completion.natural.to(phi).mT
+        parts.append(torch.log_softmax(logits, dim=1).cpu())
+    return torch.cat(parts)
+
+
+def _in_order(patterns: tuple[Pattern, ...], parts: list[Tensor]) -> Tensor:
+    """What was found pattern by pattern, in the order of the rows."""
     order = torch.cat([pattern.rows for pattern in patterns]).argsort()
     return torch.cat(parts)[order]
 

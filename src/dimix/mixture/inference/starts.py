@@ -1,12 +1,20 @@
-"""Starting responsibilities, by scikit-learn's names and with its random draws."""
+"""Where a fit starts: responsibilities by scikit-learn's names and draws, or an earlier fit."""
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
+import torch
 from jaxtyping import Float
 from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.exceptions import ConvergenceWarning
+
+from dimix.mixture.gaps.diagonal import mean_imputed
+from dimix.mixture.inference.batch import collect
+from dimix.mixture.inference.chunks import FeatureChunks
+from dimix.mixture.posterior import MixturePosterior, MixturePrior, by_size, update
+from dimix.mixture.sticks import Sticks
 
 Start = Callable[[Float[np.ndarray, "N D"], int, np.random.RandomState], Float[np.ndarray, "N K"]]
 
@@ -61,3 +69,38 @@ def _one_hot(
     responsibilities = np.zeros((len(z), n_components), dtype=z.dtype)
     responsibilities[rows, labels] = 1
     return responsibilities
+
+
+def start_from(
+    chunks: FeatureChunks,
+    prior: MixturePrior,
+    *,
+    kind: str,
+    n_start: int,
+    n_components: int,
+    rng: np.random.RandomState,
+    reorder: bool = True,
+) -> MixturePosterior:
+    """The posterior of starting responsibilities of ``n_start`` components, the rest empty.
+
+    ``kind`` is a name in ``STARTS``. Where values are missing, the draws see the mean of their
+    column.
+    """
+    z = mean_imputed(chunks.z)[0].numpy() if bool(chunks.z.isnan().any()) else chunks.z.numpy()
+    statistics = collect(chunks, torch.from_numpy(STARTS[kind](z, n_start, rng)))
+    if reorder:
+        statistics = by_size(statistics)
+    empty = statistics.new_zeros(n_components - n_start, statistics.shape[1])
+    return update(prior, torch.cat([statistics, empty]))
+
+
+def carried_over(posterior: MixturePosterior, prior: MixturePrior) -> MixturePosterior:
+    """A mixture as the start of another fit: under its prior, measured from its centre."""
+    components = posterior.components
+    shift = posterior.prior.centre - prior.centre
+    counts = posterior.sticks.a - 1
+    return MixturePosterior(
+        prior,
+        Sticks.from_counts(counts, prior.concentration),
+        replace(components, mean=components.mean + shift),
+    )

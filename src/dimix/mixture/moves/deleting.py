@@ -41,7 +41,8 @@ def _without(block: Block, survey: Survey, component: int) -> tuple[Float64[Tens
     after = torch.softmax(logits, dim=1)
     weights = block.weights[rows, None]
     gained = (entropy(after) - entropy(before)).double() @ weights[:, 0].double()
-    return ((after - before) * weights).mT.double() @ phi.double(), float(gained)
+    change = ((after - before) * weights).mT.double() @ phi.double()
+    return change.cpu(), float(gained)
 
 
 def _deletion(component: int, change: Float64[Tensor, "K F"], entropy: float) -> Proposal:

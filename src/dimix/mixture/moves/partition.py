@@ -134,7 +134,10 @@ class Survey:
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Some rows with their features Φ, responsibilities, weights and logsumexp_k L_nk."""
+    """Some rows with their features Φ, responsibilities, weights and logsumexp_k L_nk.
+
+    All of it is on the device of the chunks; what the moves make of it is not.
+    """
 
     rows: slice
     phi: Float[Tensor, "n F"]
@@ -168,13 +171,14 @@ def survey(
     total, labels, normalisers, shared = 0.0, [], [], list[SharedRows]()
     for block in blocks(chunks, posterior):
         resp, weights = block.responsibilities, block.weights
-        statistics += (resp * weights[:, None]).mT @ block.phi
+        statistics += ((resp * weights[:, None]).mT @ block.phi).cpu()
         total += float(entropy(resp).double() @ weights.double())
         largest, label = resp.max(dim=1)
-        labels.append(label)
-        normalisers.append(block.log_normalisers)
+        labels.append(label.cpu())
+        normalisers.append(block.log_normalisers.cpu())
         several = largest < 1 - SHARED
-        shared.append(SharedRows(resp[several], weights[several]).thinned(budget))
+        rows = SharedRows(resp[several].cpu(), weights[several].cpu())
+        shared.append(rows.thinned(budget))
     return Survey(
         posterior,
         Partition(posterior.prior, statistics, total),

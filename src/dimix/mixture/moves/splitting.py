@@ -144,15 +144,14 @@ def fit_parts(
     n_groups, _, n_parts = resp.shape
     w = weights[:, :, None].to(phi)
     for _ in range(PART_STEPS):
-        statistics = ((resp * w).mT @ phi).double()
+        statistics = ((resp * w).mT @ phi).double().cpu()
         params = prior.family.update(prior.components, statistics.flatten(0, 1))
         natural = prior.family.expected_natural(params).unflatten(0, (n_groups, n_parts))
         natural[:, :, 0] += torch.digamma(statistics[:, :, 0] + 1 / n_parts)
         resp = torch.softmax(phi @ natural.to(phi).mT, dim=2)
-    statistics = ((resp * w).mT @ phi).double()
-    return Parts(
-        natural, statistics, (entropy(resp.flatten(0, 1)).view_as(weights) * weights).sum(1)
-    )
+    statistics = ((resp * w).mT @ phi).double().cpu()
+    entropies = entropy(resp.flatten(0, 1)).cpu().view_as(weights)
+    return Parts(natural, statistics, (entropies * weights).sum(1))
 
 
 def evaluate_splits(
@@ -167,7 +166,7 @@ def evaluate_splits(
             phi, r = block.phi[rows], block.responsibilities[rows, component]
             shares = torch.softmax(phi @ natural.to(phi).mT, dim=1)
             mass = r * block.weights[rows]
-            totals[i] += (shares * mass[:, None]).mT @ phi
+            totals[i] += ((shares * mass[:, None]).mT @ phi).cpu()
             entropies[i] += float(entropy(shares).double() @ mass.double())
     statistics = survey.partition.statistics
     return [
@@ -190,8 +189,8 @@ def propose_birth(
     prior = survey.partition.prior
     parts = fit_parts(prior, phi, weights, around_seeds(z, weights, n_parts, generator))
     before = survey.posterior.log_responsibilities(phi[0]).exp()
-    taken = (before * weights[0, :, None].to(phi)).mT @ phi[0]
-    lost = float(entropy(before).double() @ weights[0])
+    taken = ((before * weights[0, :, None].to(phi)).mT @ phi[0]).cpu()
+    lost = float(entropy(before).double().cpu() @ weights[0])
     touched = (taken[:, 0] > 0).nonzero()[:, 0]
     return Proposal(
         "birth",
@@ -245,9 +244,10 @@ def _filled(parts: Float64[Tensor, "J F"]) -> Float64[Tensor, "j F"]:
 def _rows_of(
     chunks: FeatureChunks, rows: Int64[Tensor, "G M"]
 ) -> tuple[Float[Tensor, "G M D"], Float[Tensor, "G M F"]]:
+    """z, by which seeds are drawn, and Φ, on the device of the chunks."""
     z = chunks.z[rows.flatten()]
-    var = None if chunks.var is None else chunks.var[rows.flatten()]
-    phi = chunks.family.features(z, var)
+    var = None if chunks.var is None else chunks.var[rows.flatten()].to(chunks.device)
+    phi = chunks.family.features(z.to(chunks.device), var)
     # Only starts look at z itself: there a missing value may be the mean, which is zero.
     return z.nan_to_num().unflatten(0, tuple(rows.shape)), phi.unflatten(0, tuple(rows.shape))
 

@@ -1,0 +1,263 @@
+"""The flagship as an estimator: encoder, decoder and infinite mixture on one bound.
+
+A fit is four steps, each visible in `history_`:
+
+    1. pre-train    a VAE with the prior N(0, I), on views of the data
+    2. mixture      an overcomplete infinite mixture on its latents, merged to the components
+                    that the coarsened bound supports
+    3. joint        networks by gradients and mixture by conjugate updates on the same bound,
+                    with births, splits, merges and deletions between epochs
+    4. settle       networks at rest: an overcomplete mixture again, and the tree over its
+                    components, whose cut says what is a cluster
+"""
+
+import warnings
+from dataclasses import KW_ONLY, replace
+from typing import Literal, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from dimix import models
+from dimix.data.views import RandomAffine
+from dimix.estimators.base import Array, DeepClusterer, estimator
+from dimix.mixture import (
+    MOVES,
+    DirichletProcessGaussianMixture,
+    FullCovariance,
+    Hierarchy,
+    MixturePosterior,
+)
+from dimix.mixture.estimator.arguments import check_choice, check_number
+from dimix.mixture.hierarchy import pool
+from dimix.models.vae import Augment
+from dimix.priors import Climb, InfiniteMixture
+from dimix.training import MIXTURE, Scorer, Training, epoch_seed, train
+from dimix.training.moves import MoveComponents, posteriors
+
+ROWS_PER_NUMBER = 300
+"""In training every object counts as often as makes this many rows for each of the F numbers that
+describe a component: latents that still overlap hide clusters from fewer. The final mixture, and
+with it the number of clusters, rests on the rows as they are."""
+PRETRAINING, JOINT = (2_000, 20, 100), (3_000, 30, 150)
+"""Epochs of a training: as many as make this many minibatches, but within these ends."""
+BEGIN, END = 0, 2**31
+"""Where the seeds of the mixtures before and after the joint training come from."""
+
+
+@estimator
+class DeepInfiniteMixture(DeepClusterer):
+    """A deep latent model that finds the number of clusters.
+
+    Parameters, besides those of `DeepEstimator`:
+        n_components: T, the most components there may be.
+        n_clusters: None finds the number of clusters; a number gives it beforehand.
+        coarsening: N_eff, with how many rows' worth of trust a Gaussian shape is taken. "auto"
+            trains on the tree's plateau, which is looked for again as clusters separate, and
+            cuts the final tree in its widest gap.
+        augment: a callable that returns random copies of samples [B, ...], "auto" (small
+            affine maps for images, none for tables) or None.
+        views: copies of each sample that a training pass sees.
+        sharpness: τ of q(c) = softmax(τ L) in training; 1 is the exact bound's.
+        prior_weight: weight of the prior's terms in the joint training, from 1 up.
+        moves: True, False, or some of "birth", "split", "merge", "delete".
+        pretrain_epochs, epochs: of the first and the third step; None takes as many as make
+            2,000 and 3,000 minibatches, within 20 to 100 and 30 to 150.
+
+    Attributes, besides those of `DeepClusterer`:
+        n_clusters_: the number of clusters.
+        component_labels_: the cluster of each component, [T].
+        hierarchy_: the tree over components.
+        posterior_: q(v, μ, Λ) of the mixture.
+        moves_: (epoch, kind, components after it, gain in nats) of the moves that were kept.
+    """
+
+    _: KW_ONLY
+    n_components: int = 50
+    n_clusters: int | None = None
+    coarsening: float | Literal["auto"] = "auto"
+    augment: Augment | Literal["auto"] | None = "auto"
+    views: int = 1
+    sharpness: float = 3.0
+    prior_weight: float = 1.5
+    moves: bool | tuple[str, ...] = True
+    pretrain_epochs: int | None = None
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        for name in ("n_components", "views"):
+            check_number(name, getattr(self, name), low=1, integer=True)
+        for name in ("sharpness", "prior_weight"):
+            check_number(name, getattr(self, name), low=1)
+        if self.pretrain_epochs is not None:
+            check_number("pretrain_epochs", self.pretrain_epochs, low=1, integer=True)
+        if self.coarsening != "auto":
+            check_number("coarsening", self.coarsening, low=0, closed=False)
+        if isinstance(self.augment, str) and self.augment != "auto":
+            raise ValueError(f'augment must be a callable, "auto" or None; found {self.augment!r}')
+        if self.n_clusters is not None:
+            check_number("n_clusters", self.n_clusters, low=1, integer=True)
+            if self.n_clusters > self.n_components:
+                raise ValueError(
+                    f"n_clusters must be at most n_components={self.n_components}; "
+                    f"found {self.n_clusters}"
+                )
+        for kind in () if isinstance(self.moves, bool) else self.moves:
+            check_choice("moves", kind, MOVES)
+
+    def build(self, shape: tuple[int, ...]) -> models.DeepInfiniteMixture:
+        """The untrained model for samples of this shape."""
+        augment = self.augment
+        if augment == "auto":
+            augment = RandomAffine() if len(shape) > 1 else None
+        return models.DeepInfiniteMixture(
+            shape,
+            self.latent_dim,
+            architecture=self.architecture,
+            likelihood=self.likelihood_,
+            augment=augment,
+        )
+
+    def _train(
+        self, rows: Tensor, x_val: Tensor | None, scorer: Scorer | None
+    ) -> list[dict[str, float]]:
+        training = replace(self._training(), schedule="linear")
+        first = self._n_epochs(self.pretrain_epochs, PRETRAINING, len(rows))
+        history = train(self.model_, rows, self._step(training, "pretraining", first), x_val)
+        self.model_.give_mixture(self._first_mixture(rows), self.views, self.prior_weight)
+        self.component_labels_: NDArray[np.int64] = np.arange(self.n_components)
+        kinds = MOVES if self.moves is True else tuple(self.moves or ())
+        mover = MoveComponents(
+            self.model_,
+            rows,
+            self.seed_,
+            kinds=() if self.n_clusters else kinds,
+            adapt=self._row_weight(len(rows)) if self.coarsening == "auto" else None,
+        )
+        epochs = self._n_epochs(self.epochs, JOINT, len(rows))
+        joint = replace(self._step(training, "joint", epochs), callbacks=[mover])
+        for row in train(self.model_, rows, joint, x_val, self._columns(scorer)):
+            history.append(row | {"epoch": row["epoch"] + first})
+        self.moves_ = mover.moves
+        self._settle(rows)
+        return history
+
+    def _columns(self, scorer: Scorer | None) -> Scorer:
+        """The joint training's own columns of the history, before any further ones."""
+
+        def columns() -> dict[str, float]:
+            mixture = self.model_.mixture
+            filled = int((mixture.statistics[:, 0] > 0).sum())
+            own = {"n_components": float(filled), "n_eff": float(mixture.n_eff)}
+            return own | (scorer() if scorer else {})
+
+        return columns
+
+    def _step(self, training: Training, name: str, epochs: int) -> Training:
+        """One of the trainings, with a checkpoint folder and a title of its own."""
+        folder = training.checkpoint_dir and training.checkpoint_dir / name
+        title = training.progress and f"{training.progress}: {name}"
+        return replace(training, epochs=epochs, checkpoint_dir=folder, progress=title)
+
+    def _n_epochs(self, given: int | None, default: tuple[int, int, int], n_rows: int) -> int:
+        steps, fewest, most = default
+        epochs = min(max(round(steps * self.batch_size / n_rows), fewest), most)
+        return epochs if given is None else given
+
+    def _row_weight(self, n_rows: int) -> float:
+        """How many times each object counts where structure is looked for in training."""
+        n_numbers = FullCovariance(self.latent_dim).n_features
+        return max(1.0, ROWS_PER_NUMBER * n_numbers / n_rows)
+
+    def _overcomplete(
+        self, rows: Tensor, step: int, weight: float
+    ) -> DirichletProcessGaussianMixture:
+        """An infinite mixture of all latents, with its tree, from a start of T components."""
+        mean, var = posteriors(self.model_, rows)
+        mixture = DirichletProcessGaussianMixture(
+            self.n_components,
+            moves=False,
+            coarsening="auto",
+            random_state=epoch_seed(self.seed_, step, MIXTURE),
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # its components are merged next
+            return mixture.fit(
+                mean.double().numpy(),
+                var=var.double().numpy(),
+                sample_weight=np.full(len(rows), weight),
+            )
+
+    def _first_mixture(self, rows: Tensor) -> InfiniteMixture:
+        """The components that the coarsened bound of the pre-trained latents supports."""
+        fitted = self._overcomplete(rows, BEGIN, self._row_weight(len(rows)))
+        tree = fitted.hierarchy_
+        n_eff = tree.plateau if self.coarsening == "auto" else float(self.coarsening)
+        labels = tree.cut(n_clusters=self.n_clusters) if self.n_clusters else tree.cut(n_eff=n_eff)
+        return InfiniteMixture.pooled(
+            fitted.posterior_,
+            labels,
+            *posteriors(self.model_, rows),
+            Climb(n_rows=len(rows), views=self.views, sharpness=self.sharpness),
+            n_eff,
+        )
+
+    def _settle(self, rows: Tensor) -> None:
+        """The last step: the mixture of the final latents, its tree, and the cut."""
+        fitted = self._overcomplete(rows, END, 1.0)
+        each = np.arange(self.n_components)
+        self.model_.prior = InfiniteMixture.pooled(
+            fitted.posterior_, each, *posteriors(self.model_, rows), Climb(n_rows=len(rows))
+        ).eval()
+        self.hierarchy_: Hierarchy = fitted.hierarchy_
+        if self.n_clusters is not None:
+            self.cut(n_clusters=self.n_clusters)
+        elif self.coarsening == "auto":
+            self.cut("auto")
+        else:
+            self.cut(n_eff=self.coarsening)
+
+    def cut(
+        self, how: str | None = None, *, n_clusters: int | None = None, n_eff: float | None = None
+    ) -> Self:
+        """Cut `hierarchy_` elsewhere, without training: "auto", n_clusters=… or n_eff=…."""
+        check_is_fitted(self, "hierarchy_")
+        self.component_labels_ = self.hierarchy_.cut(how, n_clusters=n_clusters, n_eff=n_eff)
+        self.n_clusters_ = int(self.component_labels_.max()) + 1
+        return self
+
+    @property
+    def posterior_(self) -> MixturePosterior:
+        """q(v, μ, Λ) of the mixture."""
+        posterior: MixturePosterior = self.model_.mixture.posterior
+        return posterior
+
+    def predict_proba(self, X: ArrayLike) -> Array:
+        """Probability of each cluster, the sum over its components: [N, n_clusters_]."""
+        return pool(self.predict_component_proba(X), self.component_labels_)
+
+    def predict_component_proba(self, X: ArrayLike) -> Array:
+        """Probability of each component, [N, T]."""
+        return super().predict_proba(X)
+
+    def component_weights(self) -> NDArray[np.float64]:
+        """E[π_k] scaled to sum to one, [T]."""
+        weights: NDArray[np.float64] = self.posterior_.weights.numpy()
+        return weights
+
+    def sample(
+        self, n_samples: int = 1, cluster: int | None = None
+    ) -> tuple[Array, NDArray[np.int64]]:
+        """Draw samples (means of p(x | z)) and their clusters; all of one, if it is given."""
+        check_is_fitted(self, "hierarchy_")
+        generator = torch.Generator().manual_seed(self.seed_)
+        weights = torch.from_numpy(self.component_weights())
+        if cluster is not None:
+            weights = weights * torch.from_numpy(self.component_labels_ == cluster)
+        components = torch.multinomial(weights, n_samples, replacement=True, generator=generator)
+        z = self.model_.mixture.sample(components, generator)
+        return self.inverse_transform(z.numpy()), self.component_labels_[components.numpy()]

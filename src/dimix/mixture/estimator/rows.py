@@ -1,0 +1,149 @@
+"""Rows in memory as they were given, a shard of them on each rank, and what is common to all.
+
+Centre and covariance are those of the rows of all ranks; a start, and moves, look at a sample
+of them that fits in one process.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float64
+from numpy.typing import NDArray
+
+from dimix.mixture.estimator.arguments import MATRICES
+from dimix.mixture.inference.distributed import all_reduce_, gather, largest
+from dimix.mixture.inference.overview import SAMPLE_ROWS
+
+COLLINEAR = 1e-5
+"""Smallest eigenvalue of a correlation matrix, below which products need float64."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Rows of this rank; ``x`` is NaN where a value is missing.
+
+    ``var`` holds variances if the rows are Gaussians, ``weights`` how many times each counts.
+    """
+
+    x: Float[np.ndarray, "N D"]
+    var: Float64[np.ndarray, "N D"] | None = None
+    weights: Float64[np.ndarray, " N"] | None = None
+
+    def __getitem__(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> "Rows":
+        """Some of the rows."""
+        var = None if self.var is None else self.var[rows]
+        return Rows(self.x[rows], var, None if self.weights is None else self.weights[rows])
+
+    @property
+    def counts(self) -> Float64[np.ndarray, " N"]:
+        """How many times each row counts."""
+        return np.ones(len(self.x)) if self.weights is None else self.weights
+
+    def standing_for(self, total: float) -> "Rows":
+        """The same rows as a sample of ``total`` rows: with as much weight together."""
+        return replace(self, weights=self.counts * (total / self.counts.sum()))
+
+
+def has_gaps(rows: Rows) -> bool:
+    """Whether a value is missing on any rank."""
+    return bool(largest(int(np.isnan(rows.x).any())))
+
+
+def total_weight(rows: Rows) -> float:
+    """The number of rows of all ranks, each counted as often as its weight says."""
+    return float(_over_ranks(np.array([rows.counts.sum()]))[0])
+
+
+def moments(
+    rows: Rows, covariance_type: str
+) -> tuple[Float64[np.ndarray, " D"], Float64[np.ndarray, "*DD"]]:
+    """Mean and covariance of the rows of all ranks, in the shape of ``covariance_prior``.
+
+    The covariance is over the number of rows less one. Of a column with gaps, mean and variance
+    are those of what is observed; two columns covary by the rows that have both, over all rows,
+    as if each gap had the mean and variance of its column.
+    """
+    counts, total = rows.counts, total_weight(rows)
+    if total <= 1:
+        raise ValueError(
+            "the rows of X, each counted as often as its sample_weight says, must sum to more "
+            f"than 1, got {total:g}"
+        )
+    observed = ~np.isnan(rows.x)
+    sums = _over_ranks(np.stack([counts @ observed, counts @ np.where(observed, rows.x, 0.0)]))
+    if sums[0].min() == 0:
+        raise ValueError(
+            "every column of X must have a value that is not missing, but column "
+            f"{int(sums[0].argmin())} has none"
+        )
+    centre = sums[1] / sums[0]
+    filled = np.where(observed, rows.x - centre, 0.0)
+    share = sums[0] / total
+    if covariance_type not in MATRICES:
+        squares = _over_ranks(counts @ np.square(filled)) / share
+        return centre, reduced(squares / (total - 1), covariance_type)
+    products = _over_ranks((filled * counts[:, None]).T @ filled)
+    np.fill_diagonal(products, products.diagonal() / share)
+    return centre, products / (total - 1)
+
+
+def reduced(covariance: NDArray[np.float64], covariance_type: str) -> NDArray[np.float64]:
+    """A covariance matrix, or its diagonal, in the shape of ``covariance_prior``."""
+    if covariance_type in MATRICES:
+        return covariance
+    variances = covariance.diagonal() if covariance.ndim == 2 else covariance
+    return np.asarray(variances.mean() if covariance_type == "spherical" else variances)
+
+
+def product_dtype(
+    dtype: np.dtype, covariance: Float64[np.ndarray, "*DD"], covariance_type: str
+) -> torch.dtype:
+    """The dtype for products with Φ: that of the data, unless its columns are collinear.
+
+    The logits of a full covariance that is close to singular cancel, and float32 would leave
+    them wrong by whole nats. Scale alone does no harm, hence correlations.
+    """
+    if largest(dtype.itemsize) > 4:
+        return torch.float64
+    return torch.float64 if _is_collinear(covariance, covariance_type) else torch.float32
+
+
+def sample_of(rows: Rows, rng: np.random.RandomState, n_rows: int | None = None) -> Rows | None:
+    """On rank 0, rows of all ranks in their order, about ``SAMPLE_ROWS`` at most; else None.
+
+    Where there are more, every rank draws its share at random. ``n_rows`` is for ``rows`` that
+    are themselves a sample of so many of this rank.
+    """
+    n_rows = len(rows.x) if n_rows is None else n_rows
+    n_total = int(_over_ranks(np.array([float(n_rows)]))[0])
+    if n_total > SAMPLE_ROWS:
+        share = min(len(rows.x), -(-SAMPLE_ROWS * n_rows // n_total))
+        rows = rows[np.sort(rng.choice(len(rows.x), share, replace=False))]
+    parts = gather(rows)
+    return None if parts is None else _joined(parts)
+
+
+def _joined(parts: list[Rows]) -> Rows:
+    given = [part.var for part in parts]
+    has_weights = any(part.weights is not None for part in parts)
+    return Rows(
+        np.concatenate([part.x for part in parts]),
+        None
+        if all(var is None for var in given)
+        else np.concatenate([np.zeros(p.x.shape) if p.var is None else p.var for p in parts]),
+        np.concatenate([part.counts for part in parts]) if has_weights else None,
+    )
+
+
+def _is_collinear(covariance: Float64[np.ndarray, "*DD"], covariance_type: str) -> bool:
+    if covariance_type not in MATRICES:
+        return False
+    spread = np.sqrt(covariance.diagonal())
+    varies = spread > 0
+    correlation = covariance[np.ix_(varies, varies)] / np.outer(spread[varies], spread[varies])
+    return bool(varies.any()) and bool(np.linalg.eigvalsh(correlation).min() < COLLINEAR)
+
+
+def _over_ranks(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    return all_reduce_(torch.from_numpy(sums)).numpy()

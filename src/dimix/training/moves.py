@@ -1,0 +1,69 @@
+"""Moves of a deep infinite mixture's components between epochs of its training."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Num
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from dimix.models import DeepInfiniteMixture
+from dimix.training.evaluation import device_of, in_chunks
+from dimix.training.seeds import MIXTURE, epoch_seed
+
+
+class MoveComponents(Callback):
+    """Every few epochs, births, splits, merges and deletions that raise the bound.
+
+    With ``adapt`` the N_eff of the bound follows the tree's plateau first, since what separates
+    clusters from parts of a cluster shows ever more clearly in it; an object may then count up
+    to ``adapt`` times. With None N_eff stays as it is.
+
+    ``moves`` holds (epoch, kind, components after it, gain in nats) of each that was kept; it
+    travels in the checkpoint.
+    """
+
+    def __init__(
+        self,
+        model: DeepInfiniteMixture,
+        x: Num[Tensor, "N P"],
+        seed: int,
+        *,
+        kinds: tuple[str, ...],
+        adapt: float | None,
+        every: int = 5,
+    ) -> None:
+        self.model, self.x, self.seed = model, x, seed
+        self.kinds, self.adapt, self.every = kinds, adapt, every
+        self.moves: list[tuple[int, str, int, float]] = []
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        epoch = trainer.current_epoch + 1
+        if not self.kinds or epoch % self.every:
+            return
+        mixture, (mean, var) = self.model.mixture, posteriors(self.model, self.x)
+        if self.adapt is not None:
+            mixture.n_eff.fill_(mixture.hierarchy(mean, var, self.adapt).plateau)
+        rng = np.random.RandomState(epoch_seed(self.seed, epoch, MIXTURE))
+        kept = mixture.improve(mean, var, rng, moves=self.kinds)
+        self.moves += [(epoch, move.kind, move.n_components, move.gain) for move in kept]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"moves": self.moves}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.moves = state_dict["moves"]
+
+
+def posteriors(
+    model: DeepInfiniteMixture, x: Num[Tensor, "N P"]
+) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N D"]]:
+    """Mean and variance of q(z | x) of every row, as it is (no views)."""
+
+    def mean_and_var(rows: Tensor) -> Tensor:
+        q = model.encoder(rows)
+        return torch.cat([q.mean, q.variance], dim=1)
+
+    mean, var = in_chunks(mean_and_var, x, device_of(model)).chunk(2, dim=1)
+    return mean, var

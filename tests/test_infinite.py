@@ -1,0 +1,148 @@
+"""DeepInfiniteMixture end to end on small data: what it finds, resumes, samples and refuses."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import make_blobs
+
+from dimix import DeepInfiniteMixture
+from dimix.metrics import clustering_scores
+
+pytestmark = pytest.mark.usefixtures("small_networks")
+QUICK = {
+    "latent_dim": 3,
+    "n_components": 12,
+    "pretrain_epochs": 60,
+    "epochs": 15,
+    "batch_size": 64,
+    "random_state": 0,
+    "progress": False,
+}
+
+
+@pytest.fixture(scope="module")
+def table() -> tuple[np.ndarray, np.ndarray]:
+    X, y = make_blobs(900, 8, centers=4, cluster_std=0.7, random_state=2)
+    return ((X - X.mean(0)) / X.std(0)).astype(np.float32), y
+
+
+@pytest.fixture(scope="module")
+def fitted(table: tuple[np.ndarray, np.ndarray]) -> DeepInfiniteMixture:
+    from dimix import nets
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nets, "HIDDEN", (32, 32, 32))
+        return DeepInfiniteMixture(**QUICK).fit(table[0])
+
+
+def test_it_finds_the_clusters(fitted: DeepInfiniteMixture, table: tuple) -> None:
+    X, y = table
+    assert fitted.n_clusters_ == 4
+    assert clustering_scores(y, fitted.predict(X)).acc > 0.97
+    np.testing.assert_array_equal(fitted.labels_, fitted.predict(X))
+
+
+def test_probabilities_of_clusters_are_those_of_their_components(
+    fitted: DeepInfiniteMixture, table: tuple
+) -> None:
+    of_components = fitted.predict_component_proba(table[0])
+    of_clusters = fitted.predict_proba(table[0])
+    assert of_components.shape == (900, 12)
+    assert of_clusters.shape == (900, fitted.n_clusters_)
+    for k in range(fitted.n_clusters_):
+        members = fitted.component_labels_ == k
+        np.testing.assert_allclose(of_clusters[:, k], of_components[:, members].sum(1), atol=1e-6)
+
+
+def test_another_cut_needs_no_training(fitted: DeepInfiniteMixture, table: tuple) -> None:
+    assert fitted.cut(n_clusters=2).n_clusters_ == 2
+    assert set(fitted.predict(table[0])) == {0, 1}
+    assert fitted.cut("auto").n_clusters_ == 4
+
+
+def test_history_shows_every_step(fitted: DeepInfiniteMixture) -> None:
+    assert [row["epoch"] for row in fitted.history_] == list(range(1, 76))
+    assert all("train_prior" in row for row in fitted.history_[:60])
+    assert all("train_allocation" in row for row in fitted.history_[60:])
+    assert all(row["n_components"] >= 1 for row in fitted.history_[60:])
+
+
+def test_samples_of_a_cluster_look_like_it(fitted: DeepInfiniteMixture, table: tuple) -> None:
+    for cluster in range(fitted.n_clusters_):
+        drawn, labels = fitted.sample(30, cluster=cluster)
+        assert set(labels) == {cluster}
+        assert drawn.shape == (30, 8)
+        assert (fitted.predict(drawn) == cluster).mean() > 0.9
+
+
+def test_the_number_of_clusters_may_be_given(table: tuple) -> None:
+    model = DeepInfiniteMixture(**QUICK | {"n_clusters": 3, "epochs": 2}).fit(table[0])
+    assert model.n_clusters_ == 3
+    assert model.moves_ == []
+
+
+def test_the_seed_decides(table: tuple) -> None:
+    quick = QUICK | {"pretrain_epochs": 3, "epochs": 2}
+    one, same, other = (
+        DeepInfiniteMixture(**quick | {"random_state": s}).fit(table[0]) for s in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(one.transform(table[0]), same.transform(table[0]))
+    assert not np.array_equal(one.transform(table[0]), other.transform(table[0]))
+
+
+def test_a_stopped_fit_goes_on_to_the_same_end(table: tuple, tmp_path: Path) -> None:
+    quick = QUICK | {"pretrain_epochs": 3, "epochs": 6}
+    whole = DeepInfiniteMixture(**quick).fit(table[0])
+
+    class StopError(Exception):
+        pass
+
+    def stop(model: DeepInfiniteMixture) -> dict[str, float]:
+        calls.append(1)
+        if len(calls) == 3:
+            raise StopError
+        return {}
+
+    calls: list[int] = []
+    with pytest.raises(StopError):
+        DeepInfiniteMixture(**quick, checkpoint_dir=tmp_path).fit(table[0], scorer=stop)
+    again = DeepInfiniteMixture(**quick, checkpoint_dir=tmp_path).fit(table[0])
+    np.testing.assert_array_equal(whole.transform(table[0]), again.transform(table[0]))
+    np.testing.assert_array_equal(whole.labels_, again.labels_)
+    assert whole.moves_ == again.moves_
+
+
+def test_images_are_augmented_and_tables_are_not(table: tuple) -> None:
+    quick = QUICK | {"pretrain_epochs": 1, "epochs": 1}
+    images = np.random.default_rng(0).integers(0, 256, size=(80, 8, 8), dtype=np.uint8)
+    assert DeepInfiniteMixture(**quick).fit(images).model_.augment is not None
+    assert DeepInfiniteMixture(**quick).fit(table[0]).model_.augment is None
+    seen: list[tuple[int, ...]] = []
+
+    def mine(samples):
+        seen.append(tuple(samples.shape))
+        return samples
+
+    DeepInfiniteMixture(**quick, augment=mine, views=2).fit(images)
+    assert (64, 8, 8) in seen
+    assert (128, 8, 8) in seen  # two views in the joint step
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("n_components", 0),
+        ("n_clusters", 13),
+        ("coarsening", -1.0),
+        ("views", 0),
+        ("sharpness", 0.5),
+        ("prior_weight", 0.0),
+        ("moves", ("jump",)),
+        ("pretrain_epochs", 0),
+        ("epochs", 0),
+    ],
+)
+def test_a_bad_parameter_is_named(name: str, value: object, table: tuple) -> None:
+    with pytest.raises(ValueError, match=name):
+        DeepInfiniteMixture(**QUICK | {name: value}).fit(table[0])
