@@ -7,7 +7,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed.stamp
 
-.PHONY: help install demo test test-all lint lock clean
+.PHONY: help install demo test test-all lint docs lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,10 @@ lint: $(STAMP) ## style, formatting, types and import directions
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(STAMP) ## build the pages into runs/site, strictly and without a network
+	$(BIN)/python docs/include.py --check
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 # Adds what pyproject.toml newly asks for and pins what is then in .venv. To move one
 # pin: `.venv/bin/pip install --upgrade NAME && make lock`. A build's local tag (+cpu)

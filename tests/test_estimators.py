@@ -44,8 +44,8 @@ def test_clusters_and_samples(kind: type[GMVAE], images: np.ndarray) -> None:
     drawn, components = model.sample(20)
     assert drawn.shape == (20, 8, 8)
     assert set(components) <= set(range(4))
-    assert set(model.sample(5, component=2)[1]) == {2}
-    assert model.component_weights().sum() == pytest.approx(1)
+    assert set(model.sample(5, cluster=2)[1]) == {2}
+    assert model.cluster_weights().sum() == pytest.approx(1)
 
 
 def test_the_seed_decides(images: np.ndarray) -> None:

@@ -14,7 +14,10 @@ from dimix.records import Bundle, Record, read_curves, read_record, read_run, wr
 from dimix.report import grid as grid_rows
 from dimix.training import MIXTURE, epoch_seed
 
-pytestmark = pytest.mark.usefixtures("small_networks")
+pytestmark = [
+    pytest.mark.usefixtures("small_networks"),
+    pytest.mark.filterwarnings("ignore:n_clusters=10, but the bound supports"),
+]
 
 
 def grid(out: Path, rows: list[str] | None = None, **settings: object) -> Grid:

@@ -46,7 +46,7 @@ class Algorithm1(DeepClusterer):
             model.start_from(self.pretrained.model_)
         return model
 
-    def component_weights(self) -> NDArray[np.float64]:
+    def cluster_weights(self) -> NDArray[np.float64]:
         """The DP-GMM's expected weights, [K]."""
         weights: NDArray[np.float64] = self.model_.mixture.weights_
         return weights

@@ -188,10 +188,10 @@ class DeepEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 @estimator
 class DeepClusterer(ClusterMixin, DeepEstimator):  # type: ignore[misc]
-    """A deep model whose latent is a mixture: it also predicts, and samples by component.
+    """A deep model whose latent is a mixture: it also predicts, and samples by cluster.
 
     Attributes, besides those of `DeepEstimator`:
-        labels_: the training samples' components, [N].
+        labels_: the training samples' clusters, [N].
     """
 
     def fit(
@@ -208,29 +208,29 @@ class DeepClusterer(ClusterMixin, DeepEstimator):  # type: ignore[misc]
         return self
 
     def predict_proba(self, X: ArrayLike) -> Array:
-        """Component probabilities, [N, K]."""
+        """Cluster probabilities, [N, K]."""
         return in_chunks(self.model_.log_assignments, self._rows(X), CPU).exp().numpy()
 
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:
-        """The most probable component of each sample, [N]."""
+        """The most probable cluster of each sample, [N]."""
         labels: NDArray[np.int64] = self.predict_proba(X).argmax(1)
         return labels
 
     def sample(
-        self, n_samples: int = 1, component: int | None = None
+        self, n_samples: int = 1, cluster: int | None = None
     ) -> tuple[Array, NDArray[np.int64]]:
-        """Draw samples (means of p(x | z)) and their components; all of one, if it is given."""
+        """Draw samples (means of p(x | z)) and their clusters; all of one, if it is given."""
         check_is_fitted(self, "model_")
         generator = torch.Generator().manual_seed(self.seed_)
-        if component is None:
-            weights = torch.from_numpy(self.component_weights()).float()
+        if cluster is None:
+            weights = torch.from_numpy(self.cluster_weights()).float()
             y = torch.multinomial(weights, n_samples, replacement=True, generator=generator)
         else:
-            y = torch.full((n_samples,), component)
+            y = torch.full((n_samples,), cluster)
         with torch.inference_mode():
             z = self.model_.sample_latent(y, generator)
         return self.inverse_transform(z.numpy()), y.numpy()
 
-    def component_weights(self) -> NDArray[np.float64]:
+    def cluster_weights(self) -> NDArray[np.float64]:
         """Mixing weights, [K]."""
         raise NotImplementedError  # abstract

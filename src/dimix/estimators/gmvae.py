@@ -36,6 +36,6 @@ class GMVAE(DeepClusterer):
             likelihood=self.likelihood_,
         )
 
-    def component_weights(self) -> NDArray[np.float64]:
+    def cluster_weights(self) -> NDArray[np.float64]:
         """Uniform, [K]."""
         return np.full(self.n_components, 1 / self.n_components)

@@ -126,7 +126,7 @@ class DeepInfiniteMixture(DeepClusterer):
         self, rows: Tensor, x_val: Tensor | None, scorer: Scorer | None
     ) -> list[dict[str, float]]:
         training = replace(self._training(), schedule="linear")
-        first = self._n_epochs(self.pretrain_epochs, PRETRAINING, len(rows))
+        first, second = self.n_epochs(len(rows))
         history = train(self.model_, rows, self._step(training, "pretraining", first), x_val)
         self.model_.give_mixture(self._first_mixture(rows), self.views, self.prior_weight)
         self.component_labels_: NDArray[np.int64] = np.arange(self.n_components)
@@ -138,8 +138,7 @@ class DeepInfiniteMixture(DeepClusterer):
             kinds=() if self.n_clusters else kinds,
             adapt=self._row_weight(len(rows)) if self.coarsening == "auto" else None,
         )
-        epochs = self._n_epochs(self.epochs, JOINT, len(rows))
-        joint = replace(self._step(training, "joint", epochs), callbacks=[mover])
+        joint = replace(self._step(training, "joint", second), callbacks=[mover])
         for row in train(self.model_, rows, joint, x_val, self._columns(scorer)):
             history.append(row | {"epoch": row["epoch"] + first})
         self.moves_ = mover.moves
@@ -163,10 +162,13 @@ class DeepInfiniteMixture(DeepClusterer):
         title = training.progress and f"{training.progress}: {name}"
         return replace(training, epochs=epochs, checkpoint_dir=folder, progress=title)
 
-    def _n_epochs(self, given: int | None, default: tuple[int, int, int], n_rows: int) -> int:
-        steps, fewest, most = default
-        epochs = min(max(round(steps * self.batch_size / n_rows), fewest), most)
-        return epochs if given is None else given
+    def n_epochs(self, n_rows: int) -> tuple[int, int]:
+        """Epochs of the pre-training and of the joint training on so many rows."""
+        first, second = (
+            min(max(round(steps * self.batch_size / n_rows), fewest), most)
+            for steps, fewest, most in (PRETRAINING, JOINT)
+        )
+        return self.pretrain_epochs or first, self.epochs or second
 
     def _row_weight(self, n_rows: int) -> float:
         """How many times each object counts where structure is looked for in training."""
@@ -197,7 +199,8 @@ class DeepInfiniteMixture(DeepClusterer):
         fitted = self._overcomplete(rows, BEGIN, self._row_weight(len(rows)))
         tree = fitted.hierarchy_
         n_eff = tree.plateau if self.coarsening == "auto" else float(self.coarsening)
-        labels = tree.cut(n_clusters=self.n_clusters) if self.n_clusters else tree.cut(n_eff=n_eff)
+        given = self._given_clusters(tree)
+        labels = tree.cut(n_clusters=given) if given else tree.cut(n_eff=n_eff)
         return InfiniteMixture.pooled(
             fitted.posterior_,
             labels,
@@ -205,6 +208,17 @@ class DeepInfiniteMixture(DeepClusterer):
             Climb(n_rows=len(rows), views=self.views, sharpness=self.sharpness),
             n_eff,
         )
+
+    def _given_clusters(self, tree: Hierarchy) -> int | None:
+        """`n_clusters`, or as many as there are components, if these are fewer."""
+        if self.n_clusters is None or self.n_clusters <= len(tree.leaves):
+            return self.n_clusters
+        warnings.warn(
+            f"n_clusters={self.n_clusters}, but the bound supports {len(tree.leaves)} components "
+            "at this point; going on with these",
+            stacklevel=2,
+        )
+        return len(tree.leaves)
 
     def _settle(self, rows: Tensor) -> None:
         """The last step: the mixture of the final latents, its tree, and the cut."""
@@ -214,8 +228,9 @@ class DeepInfiniteMixture(DeepClusterer):
             fitted.posterior_, each, *posteriors(self.model_, rows), Climb(n_rows=len(rows))
         ).eval()
         self.hierarchy_: Hierarchy = fitted.hierarchy_
-        if self.n_clusters is not None:
-            self.cut(n_clusters=self.n_clusters)
+        given = self._given_clusters(self.hierarchy_)
+        if given:
+            self.cut(n_clusters=given)
         elif self.coarsening == "auto":
             self.cut("auto")
         else:
@@ -244,9 +259,11 @@ class DeepInfiniteMixture(DeepClusterer):
         """Probability of each component, [N, T]."""
         return super().predict_proba(X)
 
-    def component_weights(self) -> NDArray[np.float64]:
-        """E[π_k] scaled to sum to one, [T]."""
-        weights: NDArray[np.float64] = self.posterior_.weights.numpy()
+    def cluster_weights(self) -> NDArray[np.float64]:
+        """E[π] of each cluster, the sum over its components, scaled to sum to one."""
+        weights: NDArray[np.float64] = pool(
+            self.posterior_.weights.numpy()[None], self.component_labels_
+        )[0]
         return weights
 
     def sample(
@@ -255,7 +272,7 @@ class DeepInfiniteMixture(DeepClusterer):
         """Draw samples (means of p(x | z)) and their clusters; all of one, if it is given."""
         check_is_fitted(self, "hierarchy_")
         generator = torch.Generator().manual_seed(self.seed_)
-        weights = torch.from_numpy(self.component_weights())
+        weights = self.posterior_.weights
         if cluster is not None:
             weights = weights * torch.from_numpy(self.component_labels_ == cluster)
         components = torch.multinomial(weights, n_samples, replacement=True, generator=generator)

@@ -61,7 +61,7 @@ def network_outcome(network: TrainedNetwork, seed: int) -> Outcome:
     bundle = reconstructions(estimator, problem, seed)
     if isinstance(estimator, DeepClusterer):
         predict: Callable[[Any], Labels] = estimator.predict
-        weights = estimator.component_weights()
+        weights = estimator.cluster_weights()
         draws = [estimator.sample(DRAWS, k)[0] for k in heaviest_first(weights)]
         bundle["weights"] = np.sort(weights)[::-1]
         bundle["samples"] = to_bytes(np.stack(draws))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dimix.estimators import GMVAE, VAE
+from dimix.estimators import GMVAE, VAE, DeepInfiniteMixture
 from dimix.experiments.networks import PRETRAINING_SHARE
 from dimix.experiments.problem import Problem
 from dimix.experiments.runner import Grid
@@ -14,12 +14,16 @@ OVERHEAD = 1.25  # scores at each epoch's end, Algorithm 1's refits, the mixture
 def estimate_seconds(grid: Grid, problem: Problem) -> float:
     """Seconds for the grid's missing networks, counted from nothing, on this machine now."""
     vae, gmvae = (seconds_per_image(kind, problem) for kind in (VAE, GMVAE))
+    n_images = len(problem.train.images)
     names = [name for name, _, _ in grid.networks()]
+    ours = sum(name.startswith("infinite") for name in names)
+    names = [name for name in names if not name.startswith("infinite")]
     start = PRETRAINING_SHARE * sum(
         name == "algorithm1-pretrained" and "gmvae" not in names for name in names
     )
     passes = sum(gmvae if name == "gmvae" else vae for name in names) + start * gmvae
-    return OVERHEAD * passes * grid.epochs * len(problem.train.images)
+    epochs = passes * grid.epochs + ours * vae * sum(DeepInfiniteMixture().n_epochs(n_images))
+    return OVERHEAD * epochs * n_images
 
 
 def seconds_per_image(kind: type[VAE] | type[GMVAE], problem: Problem) -> float:

@@ -10,7 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
-from dimix.estimators import GMVAE, VAE, Algorithm1, DeepClusterer, DeepEstimator
+from dimix.estimators import (
+    GMVAE,
+    VAE,
+    Algorithm1,
+    DeepClusterer,
+    DeepEstimator,
+    DeepInfiniteMixture,
+)
 from dimix.experiments.problem import Problem, Split
 from dimix.experiments.rows import NetworkName
 from dimix.metrics import clustering_scores
@@ -69,11 +76,19 @@ class Workshop:
             return self._fit(VAE(**self._common(name)))
         if name == "gmvae":
             return self._gmvae()
+        if name in ("infinite", "infinite-k10"):
+            return self._infinite(name)
         if name == "algorithm1-pretrained":
             start = self._gmvae_start().estimator
             return self._fit(Algorithm1(**self._common(name), pretrained=start))
         gumbel: Gumbel = "hard" if name == "algorithm1-hard" else "soft"
         return self._fit(Algorithm1(**self._common(name), gumbel=gumbel))
+
+    def _infinite(self, name: NetworkName) -> TrainedNetwork:
+        """Our own model, at its defaults, its numbers of epochs among them."""
+        n_clusters = 10 if name == "infinite-k10" else None
+        own = self._common(name) | {"epochs": None}
+        return self._fit(DeepInfiniteMixture(**own, n_clusters=n_clusters))
 
     def _gmvae_start(self) -> TrainedNetwork:
         """The GMVAE after 70% of its epochs, kept because Algorithm 1 may start from it."""

@@ -1,9 +1,17 @@
-"""The paper's Table 1: every row is a network and what clusters its latents."""
+"""The paper's Table 1 and our own rows: each is a network and what clusters its latents."""
 
 from dataclasses import dataclass
 from typing import Literal
 
-NetworkName = Literal["vae", "gmvae", "algorithm1-soft", "algorithm1-hard", "algorithm1-pretrained"]
+NetworkName = Literal[
+    "vae",
+    "gmvae",
+    "algorithm1-soft",
+    "algorithm1-hard",
+    "algorithm1-pretrained",
+    "infinite",
+    "infinite-k10",
+]
 MixtureName = Literal["kmeans", "gmm", "dpgmm"]
 
 
@@ -36,6 +44,8 @@ ROWS = {
         Row("algorithm1-soft", "algorithm1-soft", None, 10, "Algorithm 1, soft"),
         Row("algorithm1-hard", "algorithm1-hard", None, 10, "Algorithm 1, hard"),
         Row("algorithm1-pretrained", "algorithm1-pretrained", None, 10, "Algorithm 1, pretrained"),
+        Row("infinite", "infinite", None, 50, "Deep infinite mixture, K found"),
+        Row("infinite-k10", "infinite-k10", None, 50, "Deep infinite mixture, K = 10"),
     )
 }
 

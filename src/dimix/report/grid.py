@@ -16,8 +16,10 @@ ROWS = (
     "algorithm1-soft",
     "algorithm1-hard",
     "algorithm1-pretrained",
+    "infinite",
+    "infinite-k10",
 )
-"""The paper's Table 1 in order; a row that is not listed comes after these, by name."""
+"""The paper's Table 1 in order, then ours; a row that is not listed comes after these, by name."""
 
 
 def rank(row: str) -> tuple[int, str]:

@@ -44,6 +44,8 @@ ROW_STYLES = {
     "algorithm1-soft": ("#832db6", "^"),
     "algorithm1-hard": ("#bd1f01", "v"),
     "algorithm1-pretrained": ("#717581", "D"),
+    "infinite": ("#bd1f01", "*"),
+    "infinite-k10": ("#92dadd", "h"),
     "vae+kmeans": ("#94a4a2", "X"),
     "vae+gmm": ("#ffa90e", "P"),
     "vae+dpgmm": ("#3f90da", "o"),

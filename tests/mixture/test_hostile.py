@@ -1,0 +1,261 @@
+"""Hostile input through the estimator: each has its one clear error, or its right answer.
+
+What tests/mixture/estimator holds already is not repeated here.
+"""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jaxtyping
+import numpy as np
+import pytest
+import torch
+from scipy import sparse
+
+from dimix.mixture import DirichletProcessGaussianMixture
+
+LABELS = np.repeat([0, 1], [60, 40])
+ROWS = 12.0 * LABELS[:, None] + np.random.default_rng(0).normal(size=(100, 2))
+TYPES = ["full", "tied", "diag", "spherical"]
+types = pytest.mark.parametrize("covariance_type", TYPES)
+
+
+@pytest.fixture(autouse=True)
+def _unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hand the estimator what its annotations rule out: that it must answer for itself."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+
+
+def fitted(rows: Any, **options: Any) -> DirichletProcessGaussianMixture:
+    return DirichletProcessGaussianMixture(6, random_state=0, **options).fit(rows)
+
+
+def assert_as_plain_rows(mixture: DirichletProcessGaussianMixture, rtol: float = 1e-9) -> None:
+    """The answer for the same numbers in a plain array of float64."""
+    assert mixture.n_clusters_ == 2
+    np.testing.assert_array_equal(mixture.predict(ROWS), LABELS)
+    np.testing.assert_allclose(mixture.means_[:2], fitted(ROWS).means_[:2], rtol=rtol)
+
+
+# --- other kinds of numbers
+
+
+@pytest.mark.parametrize("dtype", [object, ">f8", np.longdouble])
+def test_numbers_of_another_kind_are_taken_as_numbers(dtype: Any) -> None:
+    assert_as_plain_rows(fitted(ROWS.astype(dtype)))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ">f4"])
+def test_numbers_of_fewer_digits_are_taken_as_numbers(dtype: Any) -> None:
+    assert_as_plain_rows(fitted(ROWS.astype(dtype)), rtol=2e-2)
+
+
+def test_tensors_are_taken_as_arrays() -> None:
+    assert_as_plain_rows(fitted(torch.from_numpy(ROWS)))
+
+
+def test_truth_values_are_taken_as_zero_and_one() -> None:
+    mixture = fitted(ROWS > 6)
+    np.testing.assert_allclose(mixture.means_[:2], [[0, 0], [1, 1]], atol=0.02)
+
+
+def with_entry(value: Any) -> np.ndarray:
+    rows = ROWS.astype(object)
+    rows[3, 1] = value
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("rows", "error", "message"),
+    [
+        (with_entry("a"), ValueError, "could not convert string to float: 'a'"),
+        (with_entry(None), ValueError, "Input X contains NaN"),
+        (np.array([["a", "b"]] * 5), ValueError, "could not convert string to float"),
+        (ROWS + 1j, ValueError, "Complex data not supported"),
+        (sparse.csr_matrix(ROWS), TypeError, "Sparse data was passed for X"),
+        (ROWS[None], ValueError, "Found array with dim 3"),
+    ],
+    ids=["word", "none", "words", "complex", "sparse", "cube"],
+)
+def test_what_are_not_rows_of_numbers(rows: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        fitted(rows)
+
+
+# --- files
+
+
+def of_c_order(path: Path) -> None:
+    np.save(path, ROWS)
+
+
+def of_fortran_order(path: Path) -> None:
+    np.save(path, np.asfortranarray(ROWS))
+
+
+def of_the_other_byte_order(path: Path) -> None:
+    np.save(path, ROWS.astype(">f8"))
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+@pytest.mark.parametrize("write", [of_c_order, of_fortran_order, of_the_other_byte_order])
+def test_a_file_is_read_as_its_array(
+    write: Callable[[Path], None], mapped: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "rows.npy"
+    write(path)
+    before = path.read_bytes()
+    assert_as_plain_rows(fitted(np.load(path, mmap_mode="r") if mapped else path), rtol=1e-3)
+    assert path.read_bytes() == before
+
+
+def test_a_read_only_map_is_labelled(tmp_path: Path) -> None:
+    of_c_order(tmp_path / "rows.npy")
+    mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
+    np.testing.assert_array_equal(fitted(ROWS).predict(mapped), LABELS)
+
+
+def cut_short(path: Path) -> None:
+    of_c_order(path)
+    path.write_bytes(path.read_bytes()[:-8])
+
+
+def with_nothing(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def without_rows(path: Path) -> None:
+    np.save(path, ROWS[:0])
+
+
+def with_a_gap(path: Path) -> None:
+    np.save(path, with_entry(np.nan).astype(float))
+
+
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (cut_short, r"must hold 1728 bytes for the shape \(100, 2\) in its header, .* only 1720"),
+        (with_nothing, "is not an .npy file of numbers: EOF"),
+        (without_rows, r"must be a matrix \[rows, columns\] with rows, got \(0, 2\)"),
+        (with_a_gap, "must be finite, got nan in its row 3, column 1"),
+    ],
+)
+def test_an_unusable_file_is_named(
+    write: Callable[[Path], None], message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "rows.npy"
+    write(path)
+    with pytest.raises(ValueError, match=rf"{re.escape(str(path))} .*{message}"):
+        fitted(path)
+
+
+def test_a_parquet_file_with_nothing_in_it_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    with_nothing(tmp_path / "rows.parquet")
+    with pytest.raises(ValueError, match=r"rows\.parquet cannot be read as a parquet file"):
+        fitted(tmp_path / "rows.parquet")
+
+
+def test_a_callable_that_yields_nothing() -> None:
+    with pytest.raises(ValueError, match="the block source yielded no block"):
+        fitted(lambda: iter([]))
+
+
+# --- weights and variances
+
+
+def one_of_a_hundred(value: float) -> np.ndarray:
+    weights = np.ones(100)
+    weights[3] = value
+    return weights
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (np.ones(5), r"sample_weight\.shape == \(5,\), expected \(100,\)"),
+        (np.ones((100, 2)), "Sample weights must be 1D"),
+        (one_of_a_hundred(np.nan), "sample_weight contains NaN"),
+        (one_of_a_hundred(np.inf), "sample_weight contains infinity"),
+        (one_of_a_hundred(-1), "Negative values in data passed to `sample_weight`"),
+        (np.zeros(100), "must contain at least one non-zero"),
+        # What sums to one row or less has no covariance to take a prior from.
+        (np.eye(100)[3], "sample_weight .* must sum to more than 1, got 1"),
+        (np.full(100, 0.005), "sample_weight .* must sum to more than 1, got 0.5"),
+        (np.full(100, 1e-300), "sample_weight .* must sum to more than 1, got 1e-298"),
+    ],
+)
+def test_unusable_weights_are_named(weights: np.ndarray, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        DirichletProcessGaussianMixture(6).fit(ROWS, sample_weight=weights)
+
+
+def test_variances_of_rows_without_weight_are_left_out_with_them() -> None:
+    weights, var = np.ones(100), np.full(ROWS.shape, 0.1)
+    weights[:10] = 0
+    ours, other = (DirichletProcessGaussianMixture(6, random_state=0) for _ in range(2))
+    ours.fit(ROWS, sample_weight=weights, var=var)
+    other.fit(ROWS[10:], var=var[10:])
+    assert ours.lower_bound_ == pytest.approx(other.lower_bound_, rel=1e-9)
+
+
+def test_variances_that_are_not_finite_are_named() -> None:
+    with pytest.raises(ValueError, match="var must be finite"):
+        DirichletProcessGaussianMixture(6).fit(ROWS, var=np.full(ROWS.shape, np.nan))
+
+
+# --- extreme values
+
+
+@types
+@pytest.mark.parametrize("scale", [1e150, 1e-150])
+def test_units_that_are_all_but_out_of_range(covariance_type: str, scale: float) -> None:
+    """Under z → s z the bound falls by N D log s, and nothing else changes."""
+    options = {"covariance_type": covariance_type, "reg_covar": 0}
+    plain, scaled = fitted(ROWS, **options), fitted(scale * ROWS, **options)
+    np.testing.assert_array_equal(scaled.predict(scale * ROWS), plain.predict(ROWS))
+    np.testing.assert_allclose(scaled.means_[:2] / scale, plain.means_[:2], rtol=1e-6)
+    expected = plain.lower_bound_ - ROWS.size * np.log(scale)
+    assert scaled.lower_bound_ == pytest.approx(expected, rel=1e-9)
+
+
+@types
+def test_columns_of_very_different_units(covariance_type: str) -> None:
+    mixture = fitted(ROWS * [1e-6, 1e6], covariance_type=covariance_type, reg_covar=0)
+    np.testing.assert_array_equal(mixture.predict(ROWS * [1e-6, 1e6]), LABELS)
+
+
+@types
+def test_rows_repeated_many_times_are_the_clusters(covariance_type: str) -> None:
+    rows = np.repeat([[0.0, 0], [30, 5], [-7, 40]], [30, 20, 10], axis=0)
+    mixture = fitted(rows, covariance_type=covariance_type)
+    labels = mixture.predict(rows)
+    assert [len(set(labels[part])) for part in (slice(30), slice(30, 50), slice(50, 60))] == [1] * 3
+    assert np.isfinite(mixture.lower_bound_)
+
+
+# --- more columns than rows
+
+
+@pytest.mark.parametrize("covariance_type", ["diag", "spherical"])
+def test_a_thousand_columns_of_five_hundred_rows(covariance_type: str) -> None:
+    labels = np.repeat([0, 1], 250)
+    rows = 10.0 * labels[:, None] + np.random.default_rng(0).normal(size=(500, 1000))
+    mixture = fitted(rows, covariance_type=covariance_type)
+    found = mixture.predict(rows)
+    assert mixture.n_clusters_ == 2
+    np.testing.assert_array_equal(found == found[0], labels == 0)
+
+
+@pytest.mark.slow
+def test_a_thousand_columns_of_five_hundred_rows_and_full_covariance() -> None:
+    """Each component has half a million statistics, more than there are entries of X."""
+    labels = np.repeat([0, 1], 250)
+    rows = 10.0 * labels[:, None] + np.random.default_rng(0).normal(size=(500, 1000))
+    mixture = DirichletProcessGaussianMixture(2, random_state=0, moves=False).fit(rows)
+    found = mixture.predict(rows)
+    np.testing.assert_array_equal(found == found[0], labels == 0)
+    assert np.isfinite(mixture.lower_bound_)
