@@ -146,3 +146,19 @@ def test_images_are_augmented_and_tables_are_not(table: tuple) -> None:
 def test_a_bad_parameter_is_named(name: str, value: object, table: tuple) -> None:
     with pytest.raises(ValueError, match=name):
         DeepInfiniteMixture(**QUICK | {name: value}).fit(table[0])
+
+
+def test_likelihood_bounds_tighten_with_draws(fitted: DeepInfiniteMixture, table: tuple) -> None:
+    X = table[0][:200]
+    one, many = (fitted.score_samples(X, n_draws=n) for n in (1, 200))
+    assert one.shape == (200,)
+    assert many.mean() > one.mean()
+    far = fitted.score_samples(X + 20)
+    assert far.max() < many.min()
+
+
+def test_transform_gives_the_variances_too(fitted: DeepInfiniteMixture, table: tuple) -> None:
+    mean, var = fitted.transform(table[0], return_var=True)
+    np.testing.assert_allclose(mean, fitted.transform(table[0]), atol=1e-6)
+    assert var.shape == mean.shape
+    assert var.min() > 0

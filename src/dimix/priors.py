@@ -4,6 +4,7 @@ A prior is given q over [V, B, D], V views of each of B objects, and returns per
 [B], by name, whose sum is Σ_v (E_q[log p(z_v)] + H[q(z_v)]).
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -47,7 +48,12 @@ class StandardNormal(nn.Module):
         mean, var = q.mean, q.variance
         return 0.5 * (mean.square() + var - 1 - var.log()).sum(-1)
 
+    def log_density(self, z: Float[Tensor, "N D"]) -> Float[Tensor, " N"]:
+        """log N(z | 0, I)."""
+        return -0.5 * (z.square() + math.log(2 * math.pi)).sum(-1)
+
     def sample(self, n: int, generator: torch.Generator) -> Float[Tensor, "n D"]:
+        """z ~ N(0, I)."""
         return torch.randn(n, self.latent_dim, generator=generator)
 
 
@@ -161,6 +167,10 @@ class InfiniteMixture(nn.Module):
         extra = (views - 1) * posterior.sticks.expected_log_weights()
         logits = posterior.logits(phi) - extra.to(phi)
         return logits.masked_fill(self.statistics[:, 0] <= 0, LOG_ZERO)
+
+    def log_density(self, z: Float[Tensor, "N D"]) -> Float64[Tensor, " N"]:
+        """The posterior predictive density of latents, in logs."""
+        return self.posterior.log_density(z.cpu()).to(z.device)
 
     @torch.no_grad()
     def fold(self, statistics: Float64[Tensor, "T F"], n_objects: int) -> None:

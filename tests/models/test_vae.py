@@ -53,3 +53,14 @@ def test_loss_is_the_negative_mean_bound() -> None:
     objective = VAE((6,), 2).objective(torch.rand(5, 6))
     assert objective.loss.item() == pytest.approx(-objective.bound.mean().item())
     assert set(objective.terms) == {"reconstruction", "prior"}
+
+
+def test_importance_weighted_bound_reaches_the_log_evidence() -> None:
+    model = VAE((6,), 1)
+    x = torch.rand(1, 6)
+    grid = torch.linspace(-9, 9, 20_001)
+    with torch.inference_mode():
+        joint = model.decode(grid[:, None]).log_prob(x).double().numpy() + norm.logpdf(grid)
+        bound = model.log_likelihood(x, 20_000).item()
+    log_evidence = logsumexp(joint) + np.log(float(grid[1] - grid[0]))
+    assert bound == pytest.approx(log_evidence, abs=0.01)

@@ -23,10 +23,12 @@ from dimix import models
 from dimix.estimators.inputs import as_tensor, check_rows, likelihood_of
 from dimix.nets import Architecture, Likelihood
 from dimix.training import (
+    CHUNK,
     EVALUATION,
     Precision,
     Scorer,
     Training,
+    as_float,
     average_terms,
     epoch_seed,
     in_chunks,
@@ -184,6 +186,26 @@ class DeepEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def score(self, X: ArrayLike, y: object = None) -> float:
         """The mean bound on log p(x), nats per sample; higher is better."""
         return sum(self.bound_terms(X).values())
+
+
+class LikelihoodMixin:
+    """For models whose likelihood can be bounded by importance weights."""
+
+    model_: Any
+    seed_: int
+    _rows: Callable[[ArrayLike], Tensor]
+
+    def score_samples(self, X: ArrayLike, n_draws: int = 32) -> Array:
+        """A bound on log p(x) of each sample in nats, the tighter the more draws of z: [N]."""
+        rows = self._rows(X)
+        size = max(1, CHUNK // n_draws)
+        with torch.random.fork_rng(), torch.inference_mode():
+            torch.manual_seed(epoch_seed(self.seed_, 0, EVALUATION))
+            parts = [
+                self.model_.log_likelihood(as_float(part), n_draws) for part in rows.split(size)
+            ]
+        likelihood: Array = torch.cat(parts).double().numpy()
+        return likelihood
 
 
 @estimator

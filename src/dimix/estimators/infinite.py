@@ -13,7 +13,7 @@ A fit is four steps, each visible in `history_`:
 
 import warnings
 from dataclasses import KW_ONLY, replace
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from torch import Tensor
 
 from dimix import models
 from dimix.data.views import RandomAffine
-from dimix.estimators.base import Array, DeepClusterer, estimator
+from dimix.estimators.base import Array, DeepClusterer, LikelihoodMixin, estimator
 from dimix.mixture import (
     MOVES,
     DirichletProcessGaussianMixture,
@@ -50,7 +50,7 @@ BEGIN, END = 0, 2**31
 
 
 @estimator
-class DeepInfiniteMixture(DeepClusterer):
+class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
     """A deep latent model that finds the number of clusters.
 
     Parameters, besides those of `DeepEstimator`:
@@ -250,6 +250,13 @@ class DeepInfiniteMixture(DeepClusterer):
         """q(v, μ, Λ) of the mixture."""
         posterior: MixturePosterior = self.model_.mixture.posterior
         return posterior
+
+    def transform(self, X: ArrayLike, *, return_var: bool = False) -> Any:
+        """Latent means [N, D]; with `return_var` also the variances of q(z | x), [N, D]."""
+        if not return_var:
+            return super().transform(X)
+        mean, var = posteriors(self.model_, self._rows(X))
+        return mean.numpy(), var.numpy()
 
     def predict_proba(self, X: ArrayLike) -> Array:
         """Probability of each cluster, the sum over its components: [N, n_clusters_]."""

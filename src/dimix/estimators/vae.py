@@ -4,11 +4,11 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from dimix import models
-from dimix.estimators.base import Array, DeepEstimator, estimator
+from dimix.estimators.base import Array, DeepEstimator, LikelihoodMixin, estimator
 
 
 @estimator
-class VAE(DeepEstimator):
+class VAE(LikelihoodMixin, DeepEstimator):
     """Variational autoencoder with the prior N(0, I) (the paper's eq. 1)."""
 
     def build(self, shape: tuple[int, ...]) -> models.VAE:

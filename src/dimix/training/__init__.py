@@ -1,6 +1,6 @@
 """Training through Lightning: the plan, the data module, callbacks, one call that fits."""
 
-from dimix.training.batches import as_float
+from dimix.training.batches import CHUNK, as_float
 from dimix.training.callbacks import DivergedError, Scorer
 from dimix.training.evaluation import average_terms, in_chunks
 from dimix.training.fit import LAST, Training, train
@@ -8,6 +8,7 @@ from dimix.training.precision import Precision
 from dimix.training.seeds import EVALUATION, MIXTURE, epoch_seed
 
 __all__ = [
+    "CHUNK",
     "EVALUATION",
     "LAST",
     "MIXTURE",
