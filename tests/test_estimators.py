@@ -89,11 +89,11 @@ def test_pretrained_start_is_taken(images: np.ndarray) -> None:
 @pytest.mark.parametrize(
     ("X", "message"),
     [
-        (np.full((4, 3), np.nan), "X holds NaN"),
-        (np.array([[0.0, np.inf]]), "X holds NaN or infinite"),
-        (np.array([["a", "b"]]), "X must be numeric; found dtype"),
-        (np.zeros(5), r"found shape \(5,\)"),
-        (np.zeros((0, 5)), r"found shape \(0, 5\)"),
+        (np.full((4, 3), np.nan), "contains NaN"),
+        (np.array([[0.0, np.inf]]), "contains infinity"),
+        (np.array([["a", "b"]]), "not compatible with arrays of bytes/strings"),
+        (np.zeros(5), "Reshape your data"),
+        (np.zeros((0, 5)), r"0 sample\(s\)"),
         (np.array([[0.0, 3.0]]), r"X must lie in \[0, 1\].*found \[0, 3\]"),
     ],
 )

@@ -133,7 +133,7 @@ def test_images_are_augmented_and_tables_are_not(table: tuple) -> None:
     ("name", "value"),
     [
         ("n_components", 0),
-        ("n_clusters", 13),
+        ("n_clusters", 0),
         ("coarsening", -1.0),
         ("views", 0),
         ("sharpness", 0.5),

@@ -87,7 +87,7 @@ class DeepEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(
         self,
-        X: ArrayLike,
+        X: Any,
         y: object = None,
         *,
         X_val: ArrayLike | None = None,
@@ -103,11 +103,10 @@ class DeepEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             DivergedError: the loss became NaN or infinite.
         """
         self._check_parameters()
-        rows = check_rows(X, self.likelihood, "X")
+        rows = check_rows(self, X, self.likelihood, reset=True)
         self.likelihood_ = likelihood_of(rows) if self.likelihood == "auto" else self.likelihood
-        x_val = None if X_val is None else check_rows(X_val, self.likelihood_, "X_val")
+        x_val = None if X_val is None else check_rows(self, X_val, self.likelihood_, name="X_val")
         self.sample_shape_ = rows.shape[1:]
-        self.n_features_in_ = rows[0].numel()
         self.seed_ = int(check_random_state(self.random_state).randint(2**31))
         with torch.random.fork_rng():
             torch.manual_seed(self.seed_)
@@ -124,6 +123,11 @@ class DeepEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     ) -> list[dict[str, float]]:
         """Train `model_` on flat rows [N, P]; the history."""
         return train(self.model_, rows, self._training(), x_val, scorer)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
 
     def _check_parameters(self) -> None:
         for name in ("latent_dim", "epochs", "batch_size"):
@@ -151,16 +155,16 @@ class DeepEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _rows(self, X: ArrayLike) -> Tensor:
         """Checked data as flat rows [N, P]."""
         check_is_fitted(self, "model_")
-        rows = check_rows(X, self.likelihood_, "X")
-        if rows.shape[1:] != self.sample_shape_:
+        shape, fitted = np.asarray(X).shape[1:], tuple(self.sample_shape_)
+        if max(len(shape), len(fitted)) > 1 and shape != fitted:  # of tables scikit-learn tells
             raise ValueError(
-                f"X has samples of shape {tuple(rows.shape[1:])}; "
-                f"the model was fitted to samples of shape {tuple(self.sample_shape_)}"
+                f"X has samples of shape {shape}; the model was fitted to samples of shape {fitted}"
             )
-        return rows.flatten(1)
+        return check_rows(self, X, self.likelihood_).flatten(1)
 
     def transform(self, X: ArrayLike) -> Array:
         """Latent means, [N, D]."""
+        check_is_fitted(self, "model_")
         return in_chunks(self.model_.embed, self._rows(X), CPU).numpy()
 
     def inverse_transform(self, Z: ArrayLike) -> Array:
@@ -193,16 +197,18 @@ class LikelihoodMixin:
 
     model_: Any
     seed_: int
+    latent_dim: int
     _rows: Callable[[ArrayLike], Tensor]
 
     def score_samples(self, X: ArrayLike, n_draws: int = 32) -> Array:
         """A bound on log p(x) of each sample in nats, the tighter the more draws of z: [N]."""
         rows = self._rows(X)
-        size = max(1, CHUNK // n_draws)
-        with torch.random.fork_rng(), torch.inference_mode():
-            torch.manual_seed(epoch_seed(self.seed_, 0, EVALUATION))
+        generator = torch.Generator().manual_seed(epoch_seed(self.seed_, 0, EVALUATION))
+        noise = torch.randn(n_draws, self.latent_dim, generator=generator)
+        with torch.inference_mode():
             parts = [
-                self.model_.log_likelihood(as_float(part), n_draws) for part in rows.split(size)
+                self.model_.log_likelihood(as_float(part), noise)
+                for part in rows.split(max(1, CHUNK // n_draws))
             ]
         likelihood: Array = torch.cat(parts).double().numpy()
         return likelihood
@@ -218,7 +224,7 @@ class DeepClusterer(ClusterMixin, DeepEstimator):  # type: ignore[misc]
 
     def fit(
         self,
-        X: ArrayLike,
+        X: Any,
         y: object = None,
         *,
         X_val: ArrayLike | None = None,
@@ -231,6 +237,7 @@ class DeepClusterer(ClusterMixin, DeepEstimator):  # type: ignore[misc]
 
     def predict_proba(self, X: ArrayLike) -> Array:
         """Cluster probabilities, [N, K]."""
+        check_is_fitted(self, "model_")
         return in_chunks(self.model_.log_assignments, self._rows(X), CPU).exp().numpy()
 
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:

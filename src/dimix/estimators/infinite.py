@@ -54,7 +54,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
     """A deep latent model that finds the number of clusters.
 
     Parameters, besides those of `DeepEstimator`:
-        n_components: T, the most components there may be.
+        n_components: T, the most components there may be; n_clusters, if that is more.
         n_clusters: None finds the number of clusters; a number gives it beforehand.
         coarsening: N_eff, with how many rows' worth of trust a Gaussian shape is taken. "auto"
             trains on the tree's plateau, which is looked for again as clusters separate, and
@@ -101,11 +101,6 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             raise ValueError(f'augment must be a callable, "auto" or None; found {self.augment!r}')
         if self.n_clusters is not None:
             check_number("n_clusters", self.n_clusters, low=1, integer=True)
-            if self.n_clusters > self.n_components:
-                raise ValueError(
-                    f"n_clusters must be at most n_components={self.n_components}; "
-                    f"found {self.n_clusters}"
-                )
         for kind in () if isinstance(self.moves, bool) else self.moves:
             check_choice("moves", kind, MOVES)
 
@@ -129,7 +124,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         first, second = self.n_epochs(len(rows))
         history = train(self.model_, rows, self._step(training, "pretraining", first), x_val)
         self.model_.give_mixture(self._first_mixture(rows), self.views, self.prior_weight)
-        self.component_labels_: NDArray[np.int64] = np.arange(self.n_components)
+        self.component_labels_: NDArray[np.int64] = np.arange(self._truncation)
         kinds = MOVES if self.moves is True else tuple(self.moves or ())
         mover = MoveComponents(
             self.model_,
@@ -170,6 +165,10 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         )
         return self.pretrain_epochs or first, self.epochs or second
 
+    @property
+    def _truncation(self) -> int:
+        return max(self.n_components, self.n_clusters or 1)
+
     def _row_weight(self, n_rows: int) -> float:
         """How many times each object counts where structure is looked for in training."""
         n_numbers = FullCovariance(self.latent_dim).n_features
@@ -181,7 +180,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         """An infinite mixture of all latents, with its tree, from a start of T components."""
         mean, var = posteriors(self.model_, rows)
         mixture = DirichletProcessGaussianMixture(
-            self.n_components,
+            self._truncation,
             moves=False,
             coarsening="auto",
             random_state=epoch_seed(self.seed_, step, MIXTURE),
@@ -223,7 +222,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
     def _settle(self, rows: Tensor) -> None:
         """The last step: the mixture of the final latents, its tree, and the cut."""
         fitted = self._overcomplete(rows, END, 1.0)
-        each = np.arange(self.n_components)
+        each = np.arange(self._truncation)
         self.model_.prior = InfiniteMixture.pooled(
             fitted.posterior_, each, *posteriors(self.model_, rows), Climb(n_rows=len(rows))
         ).eval()

@@ -4,33 +4,38 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import validate_data
 from torch import Tensor
 
 from dimix.nets import Likelihood
 
 
-def check_rows(X: ArrayLike, likelihood: Likelihood | Literal["auto"], name: str) -> Tensor:
+def check_rows(
+    estimator: BaseEstimator,
+    X: Any,
+    likelihood: Likelihood | Literal["auto"],
+    *,
+    name: str = "X",
+    reset: bool = False,
+) -> Tensor:
     """Data as a tensor [N, ...] of bytes or float32.
 
+    ``reset`` makes the estimator remember the width and the column names; otherwise they must
+    be those that it remembers.
+
     Raises:
-        ValueError: not numeric, too few dimensions, empty, not finite, or outside the
-            likelihood's range; the message names the argument and what was found.
+        ValueError: not numeric, sparse, too few dimensions, empty, not finite, of another width,
+            or outside the likelihood's range; the message says what was found.
     """
-    array = np.asarray(X)
-    if array.dtype.kind not in "buif":
-        raise ValueError(f"{name} must be numeric; found dtype {array.dtype}")
-    if array.ndim < 2 or 0 in array.shape:
-        raise ValueError(
-            f"{name} must be a non-empty array [N, features] or [N, H, W(, C)]; "
-            f"found shape {array.shape}"
-        )
+    array = validate_data(estimator, X, reset=reset, allow_nd=True, dtype="numeric")
     if array.dtype == np.uint8:
         return as_tensor(array)
     rows = as_tensor(array.astype(np.float32, copy=False))
     low, high = rows.aminmax()
     if not torch.isfinite(low + high):
-        raise ValueError(f"{name} holds NaN or infinite values; they must be finite")
+        raise ValueError(f"{name} holds values too large for float32: up to {array.max():.4g}")
     if likelihood == "bernoulli" and (low < 0 or high > 1):
         raise ValueError(
             f"{name} must lie in [0, 1] (or be bytes) for likelihood='bernoulli'; "

@@ -64,16 +64,19 @@ class VAE(Model):
         copies: Tensor = self.augment(x.repeat(self.n_views, 1).unflatten(1, self.shape))
         return copies.reshape(self.n_views, len(x), -1)
 
-    def log_likelihood(self, x: Float[Tensor, "B P"], n_draws: int) -> Float[Tensor, " B"]:
+    def log_likelihood(
+        self, x: Float[Tensor, "B P"], noise: Float[Tensor, "S D"]
+    ) -> Float[Tensor, " B"]:
         """The importance-weighted bound on log p(x), tighter with every draw of z ~ q(z | x).
 
+        The S draws of each row come from the same standard normal noise.
         log 1/S Σ_s p(x | z_s) p(z_s) / q(z_s | x): Burda, Grosse and Salakhutdinov (2016).
         """
         q: Independent[Normal] = self.encoder(x)
-        z = q.rsample((n_draws,))
-        of_prior = self.prior.log_density(z.flatten(0, 1)).view(n_draws, -1)
+        z = q.mean + q.stddev * noise[:, None]
+        of_prior = self.prior.log_density(z.flatten(0, 1)).view(len(z), -1)
         weights = self.decoder(z).log_prob(x) + of_prior - q.log_prob(z)
-        return torch.logsumexp(weights, dim=0) - math.log(n_draws)
+        return torch.logsumexp(weights, dim=0) - math.log(len(z))
 
     def embed(self, x: Float[Tensor, "B P"]) -> Float[Tensor, "B D"]:
         """The mean of q(z | x)."""
