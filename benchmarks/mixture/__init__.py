@@ -1,0 +1,1 @@
+"""The mixture beside scikit-learn's and others: `python -m benchmarks.mixture all`."""

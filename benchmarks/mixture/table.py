@@ -1,0 +1,38 @@
+"""The record as a page: a section a part, in the order of the targets."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from dimix.records import atomic_write
+
+SECTIONS = {
+    "iteration": "Time of an iteration",
+    "time_to_bound": "Time to scikit-learn's final bound",
+    "bounds": "Final bound",
+    "recovery": "True number of clusters",
+    "scaling": "Rows on disk",
+    "ranks": "Two processes",
+    "peers": "Other packages",
+}
+
+
+def write_table(record: dict[str, Any], file: Path) -> None:
+    """Write the page; a part that the record lacks is left out."""
+    lines = ["# The mixture's benchmarks", "", "Written by `python -m benchmarks.mixture`."]
+    for part, title in SECTIONS.items():
+        if part in record:
+            module = import_module(f"benchmarks.mixture.{part}")
+            lines += ["", f"## {title}", "", *module.summary(record[part]["cases"])]
+            lines += ["", "Settings: " + _named(record[part]["settings"]) + "."]
+            lines += ["", "Machine: " + _named(record[part]["machine"]) + "."]
+    with atomic_write(file) as out:
+        out.write("\n".join(lines) + "\n")
+
+
+def _named(values: dict[str, Any]) -> str:
+    return "; ".join(f"{name.replace('_', ' ')}: {_plain(value)}" for name, value in values.items())
+
+
+def _plain(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
