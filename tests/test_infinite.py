@@ -46,7 +46,7 @@ def test_it_finds_the_clusters(fitted: DeepInfiniteMixture, table: tuple) -> Non
 def test_probabilities_of_clusters_are_those_of_their_components(
     fitted: DeepInfiniteMixture, table: tuple
 ) -> None:
-    of_components = fitted.predict_component_proba(table[0])
+    of_components = fitted.predict_components_proba(table[0])
     of_clusters = fitted.predict_proba(table[0])
     assert of_components.shape == (900, 12)
     assert of_clusters.shape == (900, fitted.n_clusters_)
@@ -162,3 +162,8 @@ def test_transform_gives_the_variances_too(fitted: DeepInfiniteMixture, table: t
     np.testing.assert_allclose(mean, fitted.transform(table[0]), atol=1e-6)
     assert var.shape == mean.shape
     assert var.min() > 0
+
+
+def test_a_cluster_that_is_not_there_is_named(fitted: DeepInfiniteMixture) -> None:
+    with pytest.raises(ValueError, match=r"cluster must be one of 0, 1, 2, 3, got 4"):
+        fitted.sample(1, cluster=4)

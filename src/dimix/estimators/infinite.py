@@ -259,9 +259,9 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
 
     def predict_proba(self, X: ArrayLike) -> Array:
         """Probability of each cluster, the sum over its components: [N, n_clusters_]."""
-        return pool(self.predict_component_proba(X), self.component_labels_)
+        return pool(self.predict_components_proba(X), self.component_labels_)
 
-    def predict_component_proba(self, X: ArrayLike) -> Array:
+    def predict_components_proba(self, X: ArrayLike) -> Array:
         """Probability of each component, [N, T]."""
         return super().predict_proba(X)
 
@@ -280,6 +280,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         generator = torch.Generator().manual_seed(self.seed_)
         weights = self.posterior_.weights
         if cluster is not None:
+            check_choice("cluster", cluster, tuple(range(self.n_clusters_)))
             weights = weights * torch.from_numpy(self.component_labels_ == cluster)
         components = torch.multinomial(weights, n_samples, replacement=True, generator=generator)
         z = self.model_.mixture.sample(components, generator)

@@ -52,7 +52,7 @@ def check_number(
         raise ValueError(f"{name} must be {noun} {sign} {low}, got {value!r}")
 
 
-def check_choice(name: str, value: Any, allowed: tuple[str, ...]) -> None:
+def check_choice(name: str, value: Any, allowed: tuple[object, ...]) -> None:
     """Raise unless ``value`` is one of ``allowed``."""
     if value not in allowed:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
