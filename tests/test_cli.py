@@ -38,7 +38,7 @@ def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path: Path) -> None:
     code, output = call(*SMALL, "--out", out, "--dry-run")
     assert code == 0
     assert "Algorithm 1, pretrained" in output
-    assert "11 cells on 5 networks, about 0:" in output
+    assert "13 cells on 7 networks, about 0:" in output
     assert not out.exists()
 
 
