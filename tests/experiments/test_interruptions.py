@@ -12,7 +12,9 @@ import pytest
 from dimix.records import read_curves, read_record
 
 EPOCHS = 60
-DIMIX = [sys.executable, "-c", "from dimix.cli import app; app()"]
+# A shell starts what runs in its background with Ctrl-C ignored, and that is inherited.
+HEAR_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+DIMIX = [sys.executable, "-c", f"{HEAR_CTRL_C}; from dimix.cli import app; app()"]
 GRID = ["reproduce", "--dataset", "digits", "--latent-dim", "2", "--epochs", str(EPOCHS)]
 CELL, NETWORK = "cells/z2-seed0/vae", "networks/z2-seed0/vae"
 
