@@ -259,3 +259,37 @@ def test_a_thousand_columns_of_five_hundred_rows_and_full_covariance() -> None:
     found = mixture.predict(rows)
     np.testing.assert_array_equal(found == found[0], labels == 0)
     assert np.isfinite(mixture.lower_bound_)
+
+
+def test_weights_and_variances_are_refused_for_rows_on_disk(tmp_path: Path) -> None:
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    np.save(tmp_path / "x.npy", X)
+    for name, value in (("sample_weight", np.ones(60)), ("var", np.ones((60, 3)))):
+        with pytest.raises(ValueError, match=f"^{name} must be None where X is a path"):
+            DirichletProcessGaussianMixture(3).fit(tmp_path / "x.npy", **{name: value})
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_numbers_whose_squares_overflow_are_named(dtype: type) -> None:
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    if dtype == np.float64:
+        with pytest.raises(ValueError, match="X"):
+            DirichletProcessGaussianMixture(3).fit(X * 1e160)
+    else:
+        fitted = DirichletProcessGaussianMixture(3, random_state=0).fit((X * 1e30).astype(dtype))
+        assert np.isfinite(fitted.means_).all()
+
+
+def test_spread_that_underflows_is_not_called_no_spread() -> None:
+    X = np.random.default_rng(0).normal(size=(60, 3)) * 1e-170
+    with pytest.raises(ValueError, match="underflows"):
+        DirichletProcessGaussianMixture(3, reg_covar=0).fit(X)
+
+
+def test_an_iterator_and_a_short_file_are_named(tmp_path: Path) -> None:
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    with pytest.raises((TypeError, ValueError), match="callable"):
+        DirichletProcessGaussianMixture(3).fit(iter([X]))
+    np.save(tmp_path / "one.npy", X[:1])
+    with pytest.raises(ValueError, match=r"one\.npy"):
+        DirichletProcessGaussianMixture(3).fit(tmp_path / "one.npy")

@@ -165,6 +165,17 @@ def check_var(value: ArrayLike, x: Float[np.ndarray, "N D"]) -> Float64[np.ndarr
     return array
 
 
+def check_none_in_blocks(**given: Any) -> None:
+    """Raise at the first argument that is given of those that need rows in memory."""
+    for name, value in given.items():
+        if value is not None:
+            raise ValueError(
+                f"{name} must be None where X is a path, a memory map or a callable, of which "
+                f"every row counts once and is a point, got {type(value).__name__}: "
+                "give X as an array in memory to use it"
+            )
+
+
 def make_prior(
     family: GaussianFamily,
     sample: Float64[np.ndarray, "*D"],

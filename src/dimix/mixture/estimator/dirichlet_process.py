@@ -2,17 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import torch
-from jaxtyping import Float64, Int64
+from jaxtyping import Float, Float64, Int64
 from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight
 
 from dimix.mixture.estimator.arguments import (
+    check_none_in_blocks,
     check_parameters,
     check_same_mixture,
     check_var,
@@ -26,6 +26,7 @@ from dimix.mixture.estimator.fitted import FittedMixture
 from dimix.mixture.estimator.progress import Progress, print_end
 from dimix.mixture.estimator.rows import (
     Rows,
+    check_spread,
     has_gaps,
     moments,
     product_dtype,
@@ -34,7 +35,7 @@ from dimix.mixture.estimator.rows import (
     total_weight,
 )
 from dimix.mixture.inference.batch import sweep
-from dimix.mixture.inference.blocks import Blocks, blocks_of
+from dimix.mixture.inference.blocks import Blocks, blocks_of, check_range, is_read_in_blocks
 from dimix.mixture.inference.distributed import check_same, from_first, in_use, is_first, together
 from dimix.mixture.inference.memoized import fit_memoized
 from dimix.mixture.inference.overview import overview
@@ -183,7 +184,8 @@ class DirichletProcessGaussianMixture(FittedMixture):
         """
         check_parameters(self)
         rng = check_random_state(self.random_state)
-        if isinstance(X, str | Path | np.memmap | Blocks) or callable(X):
+        if is_read_in_blocks(X):
+            check_none_in_blocks(sample_weight=sample_weight, var=var)
             return self._fit_blocks(blocks_of(X), rng)
         with together():
             rows = self._rows(X, sample_weight, var)
@@ -241,8 +243,10 @@ class DirichletProcessGaussianMixture(FittedMixture):
         x = self._validated(X, reset=reset and not self._is_warm(), ensure_min_samples=least)
         rows = Rows(x, None if var is None else check_var(var, x))
         if sample_weight is None:
+            check_range(x, len(x), "X")
             return rows
         weights = _check_sample_weight(sample_weight, x, dtype=np.float64, ensure_non_negative=True)
+        check_range(x, weights.sum(), "X")
         return replace(rows, weights=weights)[weights > 0]
 
     def _encoding(self, rows: Rows) -> Encoding:
@@ -250,16 +254,18 @@ class DirichletProcessGaussianMixture(FittedMixture):
         check_same("the number of columns of X", rows.x.shape[1])
         centre, covariance = moments(rows, self.covariance_type)
         gaps = self.allow_missing and self.covariance_type == "full" and has_gaps(rows)
-        return self._encoding_of(centre, covariance, rows.x.dtype, gaps=gaps)
+        return self._encoding_of(centre, covariance, rows.x, gaps=gaps)
 
     def _encoding_of(
         self,
         centre: Float64[np.ndarray, " D"],
         covariance: Float64[np.ndarray, "*DD"],
-        dtype: np.dtype,
+        x: Float[np.ndarray, "n D"],
         *,
         gaps: bool = False,
     ) -> Encoding:
+        if self.covariance_prior is None and self.reg_covar == 0:
+            check_spread(x, covariance)
         concentration, mean_precision = self.weight_concentration_prior, self.mean_precision_prior
         family = family_of(
             self.covariance_type,
@@ -280,7 +286,7 @@ class DirichletProcessGaussianMixture(FittedMixture):
             degrees_of_freedom=self.degrees_of_freedom_prior,
             covariance=self.covariance_prior,
         )
-        self._dtype = product_dtype(dtype, covariance, self.covariance_type)
+        self._dtype = product_dtype(x.dtype, covariance, self.covariance_type)
         return Encoding(prior, self._dtype, device_of(self.device), gaps)
 
     def _fit_once(
@@ -304,7 +310,7 @@ class DirichletProcessGaussianMixture(FittedMixture):
     def _fit_blocks(self, blocks: Blocks, rng: np.random.RandomState) -> Self:
         seen = overview(blocks, rng)
         covariance = reduced(seen.moments.covariance, self.covariance_type)
-        encoding = self._encoding_of(seen.moments.mean, covariance, seen.sample.dtype)
+        encoding = self._encoding_of(seen.moments.mean, covariance, seen.sample)
         self.n_features_in_ = len(seen.moments.mean)
         few = sample_of(Rows(seen.sample), rng, seen.n_rows)
 

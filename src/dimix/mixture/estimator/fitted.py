@@ -20,6 +20,7 @@ from dimix.mixture.families import FullCovariance
 from dimix.mixture.gaps.full import by_pattern, log_density, log_responsibilities
 from dimix.mixture.hierarchy import LEAST_ROWS, pool
 from dimix.mixture.inference.batch import FitResult
+from dimix.mixture.inference.blocks import check_range
 from dimix.mixture.inference.chunks import FeatureChunks
 from dimix.mixture.moves.search import Move
 from dimix.mixture.posterior import MixturePosterior
@@ -151,7 +152,9 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     def _checked(self, X: ArrayLike) -> Float[Tensor, "N D"]:
         check_is_fitted(self)
-        return torch.tensor(self._validated(X, reset=False))
+        rows = self._validated(X, reset=False)
+        check_range(rows, 1, "X")
+        return torch.tensor(rows)
 
     def _validated(
         self, X: ArrayLike, *, reset: bool, ensure_min_samples: int = 1

@@ -17,6 +17,10 @@ from dimix.mixture.inference.overview import SAMPLE_ROWS
 
 COLLINEAR = 1e-5
 """Smallest eigenvalue of a correlation matrix, below which products need float64."""
+SCALES = (1e-20, 1e20)
+"""Variances whose inverses, and whose sums over many rows, float32 holds: others need float64."""
+LEAST_VARIANCE = 1e-304
+"""The largest variance of the columns may be no less: its inverse and its digits must be there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,15 +100,26 @@ def reduced(covariance: NDArray[np.float64], covariance_type: str) -> NDArray[np
     return np.asarray(variances.mean() if covariance_type == "spherical" else variances)
 
 
+def check_spread(x: Float[np.ndarray, "n D"], covariance: Float64[np.ndarray, "*DD"]) -> None:
+    """Raise if the rows differ, but by so little that their variances are zero or nearly so."""
+    variances = covariance.diagonal() if covariance.ndim == 2 else covariance
+    spread = float(np.fmax.reduce(np.fmax.reduce(x) - np.fmin.reduce(x)))
+    if spread > 0 and variances.max() < LEAST_VARIANCE:
+        raise ValueError(
+            f"the rows of X differ by {spread:.3g} at most, the square of which underflows: "
+            "rescale the columns, or give a reg_covar above 0"
+        )
+
+
 def product_dtype(
     dtype: np.dtype, covariance: Float64[np.ndarray, "*DD"], covariance_type: str
 ) -> torch.dtype:
     """The dtype for products with Φ: that of the data, unless its columns are collinear.
 
     The logits of a full covariance that is close to singular cancel, and float32 would leave
-    them wrong by whole nats. Scale alone does no harm, hence correlations.
+    them wrong by whole nats. Scale does no harm within ``SCALES``, hence correlations.
     """
-    if largest(dtype.itemsize) > 4:
+    if largest(dtype.itemsize) > 4 or _is_out_of_scale(covariance):
         return torch.float64
     return torch.float64 if _is_collinear(covariance, covariance_type) else torch.float32
 
@@ -134,6 +149,12 @@ def _joined(parts: list[Rows]) -> Rows:
         else np.concatenate([np.zeros(p.x.shape) if p.var is None else p.var for p in parts]),
         np.concatenate([part.counts for part in parts]) if has_weights else None,
     )
+
+
+def _is_out_of_scale(covariance: Float64[np.ndarray, "*DD"]) -> bool:
+    variances = covariance.diagonal() if covariance.ndim == 2 else covariance
+    spread = variances[variances > 0]
+    return bool(((spread < SCALES[0]) | (spread > SCALES[1])).any())
 
 
 def _is_collinear(covariance: Float64[np.ndarray, "*DD"], covariance_type: str) -> bool:

@@ -6,6 +6,7 @@ memory at a time.
 """
 
 import importlib
+import math
 import mmap
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ BLOCK_BYTES = 8 * 2**20
 
 BlockSource = ArrayLike | str | Path | Callable[[], Iterable[ArrayLike]]
 """An array or memory map, the path of a .npy or .parquet file, or what yields arrays [n, D]."""
+
+LARGEST = float(np.finfo(np.float64).max)
+"""Sums of squares beyond this are infinite."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +77,23 @@ def blocks_of(
     return _of_array(np.asanyarray(source), rows_per_block, "the array")
 
 
+def is_read_in_blocks(source: Any) -> bool:
+    """Whether a fit is to read ``source`` block after block: it is no array in memory."""
+    kinds = (str, Path, np.memmap, Blocks, Iterator)
+    return isinstance(source, kinds) or callable(source)
+
+
+def check_range(rows: Float[np.ndarray, "n D"], n_rows: float, name: str) -> None:
+    """Raise unless squares of numbers as large as those in ``rows``, over n_rows, can be summed."""
+    largest = max(float(np.nanmax(rows)), -float(np.nanmin(rows)))
+    allowed = math.sqrt(LARGEST / (max(n_rows, 1.0) * rows.shape[1]))
+    if largest > allowed:
+        raise ValueError(
+            f"the largest absolute value in {name} must be below {allowed:.3g}, beyond which sums "
+            f"of squares overflow, got {largest:.3g}: rescale the columns"
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Moments:
     """Number, mean and covariance (over N - 1) of the rows."""
@@ -82,8 +103,10 @@ class Moments:
     covariance: Float64[np.ndarray, "D D"]
 
 
-def stream_moments(blocks: Iterable[Float[np.ndarray, "_ D"]]) -> Moments:
+def stream_moments(blocks: Iterable[Float[np.ndarray, "_ D"]], name: str = "the blocks") -> Moments:
     """Moments of all rows (of all ranks) in one pass, stable however far the data lie from 0.
+
+    ``name`` is what the error for too few rows calls them.
 
     Source: Chan, Golub and LeVeque, Updating formulae and a pairwise algorithm for computing
     sample variances (1979).
@@ -97,15 +120,15 @@ def stream_moments(blocks: Iterable[Float[np.ndarray, "_ D"]]) -> Moments:
         scatter = scatter + centred.T @ centred
         scatter += count * len(block) / total * np.outer(shift, shift)
         count, mean = total, mean + len(block) / total * shift
-    return _over_ranks(count, mean, scatter)
+    return _over_ranks(count, mean, scatter, name)
 
 
 def _over_ranks(
-    count: int, mean: Float64[np.ndarray, " D"], scatter: Float64[np.ndarray, "D D"]
+    count: int, mean: Float64[np.ndarray, " D"], scatter: Float64[np.ndarray, "D D"], name: str
 ) -> Moments:
     total = int(_summed(np.array(float(count))))
     if total < 2:
-        raise ValueError(f"a covariance needs two rows or more, got {total}")
+        raise ValueError(f"a covariance needs two rows or more, got {total} in {name}")
     overall = _summed(count * mean) / total
     shift = mean - overall
     scatter = _summed(scatter + count * np.outer(shift, shift))
@@ -118,7 +141,7 @@ def _summed(array: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _checked(block: ArrayLike, width: int | None, name: str) -> Float[np.ndarray, "n D"]:
     rows = np.asarray(block)
-    if rows.ndim != 2 or rows.dtype.kind not in "fiub":
+    if rows.ndim != 2 or rows.shape[1] == 0 or rows.dtype.kind not in "fiub":
         raise ValueError(
             f"{name} must be a matrix of numbers [rows, columns], "
             f"got shape {rows.shape} of dtype {rows.dtype}"

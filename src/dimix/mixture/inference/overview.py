@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from dimix.mixture.inference.blocks import Blocks, Moments, stream_moments
+from dimix.mixture.inference.blocks import Blocks, Moments, check_range, stream_moments
 from dimix.mixture.inference.distributed import check_same
 
 SAMPLE_ROWS = 20_000
@@ -33,6 +33,7 @@ def overview(blocks: Blocks, rng: np.random.RandomState, n_rows: int = SAMPLE_RO
         nonlocal keys, kept, seen
         for block in blocks:
             seen += len(block)
+            check_range(block, seen, blocks.name)
             keys = np.concatenate([keys, rng.uniform(size=len(block))])
             smallest = np.sort(keys.argsort(kind="stable")[:n_rows])
             keys, kept = keys[smallest], [np.concatenate([*kept, block])[smallest]]
@@ -40,5 +41,5 @@ def overview(blocks: Blocks, rng: np.random.RandomState, n_rows: int = SAMPLE_RO
         # Before the ranks add up their moments, which must be of the same shape.
         check_same("the number of columns", kept[0].shape[1])
 
-    moments = stream_moments(sampling())
+    moments = stream_moments(sampling(), blocks.name)
     return Overview(moments, kept[0], seen)
