@@ -43,7 +43,7 @@ ROWS_PER_NUMBER = 300
 """In training every object counts as often as makes this many rows for each of the F numbers that
 describe a component: latents that still overlap hide clusters from fewer. The final mixture, and
 with it the number of clusters, rests on the rows as they are."""
-PRETRAINING, JOINT = (2_000, 20, 100), (3_000, 60, 150)
+PRETRAINING, JOINT = (2_000, 20, 60), (3_000, 60, 90)
 """Epochs of a training: as many as make this many minibatches, but within these ends."""
 BEGIN, END = 0, 2**31
 """Where the seeds of the mixtures before and after the joint training come from."""
@@ -66,7 +66,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         prior_weight: weight of the prior's terms in the joint training, from 1 up.
         moves: True, False, or some of "birth", "split", "merge", "delete".
         pretrain_epochs, epochs: of the first and the third step; None takes as many as make
-            2,000 and 3,000 minibatches, within 20 to 100 and 60 to 150.
+            2,000 and 3,000 minibatches, within 20 to 60 and 60 to 90.
 
     Attributes, besides those of `DeepClusterer`:
         n_clusters_: the number of clusters.
