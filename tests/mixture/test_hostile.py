@@ -164,7 +164,37 @@ def test_a_callable_that_yields_nothing() -> None:
         fitted(lambda: iter([]))
 
 
+def test_a_file_of_one_row_is_named(tmp_path: Path) -> None:
+    np.save(tmp_path / "one.npy", ROWS[:1])
+    with pytest.raises(ValueError, match=r"two rows or more, got 1 in .*one\.npy"):
+        fitted(tmp_path / "one.npy")
+
+
+def test_an_iterator_which_can_be_read_once_is_refused() -> None:
+    with pytest.raises(ValueError, match="give a callable that returns a new iterator"):
+        fitted(iter([ROWS]))
+
+
+def test_blocks_without_columns_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"must be a matrix of numbers.*\(5, 0\)"):
+        fitted(lambda: [np.ones((5, 0))])
+
+
 # --- weights and variances
+
+
+@pytest.mark.parametrize("name", ["sample_weight", "var"])
+@pytest.mark.parametrize("source", ["path", "map", "callable"])
+def test_what_rows_in_blocks_cannot_have_is_named(name: str, source: str, tmp_path: Path) -> None:
+    of_c_order(tmp_path / "rows.npy")
+    rows = {
+        "path": str(tmp_path / "rows.npy"),
+        "map": np.load(tmp_path / "rows.npy", mmap_mode="r"),
+        "callable": lambda: [ROWS],
+    }[source]
+    given = {name: np.ones(100 if name == "sample_weight" else ROWS.shape)}
+    with pytest.raises(ValueError, match=f"{name} must be None where X is .* as an array"):
+        DirichletProcessGaussianMixture(6).fit(rows, **given)
 
 
 def one_of_a_hundred(value: float) -> np.ndarray:
@@ -220,6 +250,40 @@ def test_units_that_are_all_but_out_of_range(covariance_type: str, scale: float)
     np.testing.assert_allclose(scaled.means_[:2] / scale, plain.means_[:2], rtol=1e-6)
     expected = plain.lower_bound_ - ROWS.size * np.log(scale)
     assert scaled.lower_bound_ == pytest.approx(expected, rel=1e-9)
+
+
+@types
+@pytest.mark.parametrize("from_file", [False, True])
+def test_squares_that_overflow_are_named(
+    covariance_type: str, from_file: bool, tmp_path: Path
+) -> None:
+    rows = ROWS * (1e160 / np.abs(ROWS).max())
+    np.save(tmp_path / "rows.npy", rows)
+    message = "largest absolute value in .* must be below .*, got 1e.160: rescale"
+    with pytest.raises(ValueError, match=message):
+        fitted(tmp_path / "rows.npy" if from_file else rows, covariance_type=covariance_type)
+    with pytest.raises(ValueError, match=message):
+        fitted(ROWS, covariance_type=covariance_type).predict(rows)
+
+
+@types
+@pytest.mark.parametrize("scale", [1e-155, 1e-170])
+@pytest.mark.parametrize("from_file", [False, True])
+def test_squares_that_underflow_are_named(
+    covariance_type: str, scale: float, from_file: bool, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "rows.npy", ROWS * scale)
+    rows = tmp_path / "rows.npy" if from_file else ROWS * scale
+    with pytest.raises(ValueError, match=r"the rows of X differ by .* underflows: rescale"):
+        fitted(rows, covariance_type=covariance_type, reg_covar=0)
+
+
+@types
+@pytest.mark.parametrize("scale", [1e30, 1e18, 1e-18, 1e-30])
+def test_float32_whose_squares_leave_its_range(covariance_type: str, scale: float) -> None:
+    rows = (scale * ROWS).astype(np.float32)
+    mixture = fitted(rows, covariance_type=covariance_type, reg_covar=0)
+    np.testing.assert_array_equal(mixture.predict(rows), LABELS)
 
 
 @types

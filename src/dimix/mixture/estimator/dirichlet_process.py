@@ -179,8 +179,8 @@ class DirichletProcessGaussianMixture(FittedMixture):
         Args:
             X: rows, or where they come from.
             y: ignored.
-            sample_weight: how many times each row counts ``[N]``; None is once.
-            var: variances ``[N, D]``, if the rows are Gaussians N(X, diag var).
+            sample_weight: how many times each row counts ``[N]``, for an array in memory.
+            var: variances ``[N, D]``, if the rows are Gaussians N(X, diag var); in memory too.
         """
         check_parameters(self)
         rng = check_random_state(self.random_state)
@@ -242,11 +242,10 @@ class DirichletProcessGaussianMixture(FittedMixture):
         least = 2 if reset and not in_use() else 1
         x = self._validated(X, reset=reset and not self._is_warm(), ensure_min_samples=least)
         rows = Rows(x, None if var is None else check_var(var, x))
+        check_range(x, len(x), "X")
         if sample_weight is None:
-            check_range(x, len(x), "X")
             return rows
         weights = _check_sample_weight(sample_weight, x, dtype=np.float64, ensure_non_negative=True)
-        check_range(x, weights.sum(), "X")
         return replace(rows, weights=weights)[weights > 0]
 
     def _encoding(self, rows: Rows) -> Encoding:

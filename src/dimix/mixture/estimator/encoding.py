@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 from dimix.mixture.estimator.rows import Rows
@@ -24,13 +24,17 @@ from dimix.mixture.gaps.full import (
     sweep_patterns,
 )
 from dimix.mixture.hierarchy import Hierarchy, build_hierarchy, merge_tree
-from dimix.mixture.inference.chunks import FeatureChunks
+from dimix.mixture.inference.chunks import CHUNK_BYTES, FeatureChunks
 from dimix.mixture.moves.partition import SHARED, SHARED_BYTES, Partition, SharedRows
 from dimix.mixture.moves.search import LEAST_GAIN, ImprovedFit, Move, improve
 from dimix.mixture.posterior import Bound, MixturePosterior, MixturePrior
 
 ROUNDS = 3
 """The most rounds of moves over rows with gaps, which are filled in anew before each."""
+
+
+LEAST_CHUNK_ROWS = 32
+"""S [T, F] is read and written once a chunk, so a chunk should not be much smaller than S."""
 
 
 @dataclass(frozen=True)
@@ -149,11 +153,22 @@ class Encoding:
         var = None if rows.var is None else self._tensor(rows.var)
         weights = None if rows.weights is None else torch.from_numpy(rows.weights)
         if not (self.by_pattern and isinstance(family, FullCovariance)):
-            return WholeRows(FeatureChunks(family, z, var, weights=weights, device=device))
+            return WholeRows(self._chunks(z, var, weights))
         return RowsWithGaps(
             by_pattern(family, z, var, weights=weights, device=device),
-            FeatureChunks(family, *mean_imputed(z, var), weights=weights, device=device),
+            self._chunks(*mean_imputed(z, var), weights),
         )
+
+    def _chunks(
+        self,
+        z: Float[Tensor, "N D"],
+        var: Float[Tensor, "N D"] | None,
+        weights: Float64[Tensor, " N"] | None,
+    ) -> FeatureChunks:
+        family = self.prior.family
+        least = LEAST_CHUNK_ROWS * family.n_features * z.element_size()
+        size = max(CHUNK_BYTES, least)
+        return FeatureChunks(family, z, var, weights=weights, device=self.device, chunk_bytes=size)
 
     def _tensor(self, values: Float[np.ndarray, "N D"]) -> Float[Tensor, "N D"]:
         return torch.from_numpy(values).to(self.dtype)

@@ -1,14 +1,16 @@
 """Deletions: a component's rows go to the others, as these would share them without it."""
 
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from dimix.mixture.inference.batch import FeatureChunks
-from dimix.mixture.moves.partition import Block, Proposal, Survey, blocks, entropy
+from dimix.mixture.moves.partition import Block, Proposal, Survey, affordable, blocks, entropy
 
 CANDIDATES = 8
 """Components looked at in a pass, smallest first."""
+CHANGE_BYTES = 2**28
+"""Memory for what their deletion changes; where one takes more, one is looked at."""
 
 
 def propose_deletions(chunks: FeatureChunks, survey: Survey) -> list[Proposal]:
@@ -17,13 +19,15 @@ def propose_deletions(chunks: FeatureChunks, survey: Survey) -> list[Proposal]:
     alive = (counts > 0).nonzero()[:, 0]
     if len(alive) < 2:
         return []
-    candidates = alive[counts[alive].argsort()][:CANDIDATES].tolist()
+    n_fit = CHANGE_BYTES // survey.partition.statistics.nbytes
+    n_candidates = max(1, min(CANDIDATES, n_fit, affordable(chunks.family) // 4))
+    candidates = alive[counts[alive].argsort()][:n_candidates].tolist()
     changes = [torch.zeros_like(survey.partition.statistics) for _ in candidates]
     entropies = [0.0] * len(candidates)
     for block in blocks(chunks, survey.posterior):
         for i, component in enumerate(candidates):
-            change, gained = _without(block, survey, component)
-            changes[i] += change
+            takers, change, gained = _without(block, survey, component)
+            changes[i][takers] += change
             entropies[i] += gained
     return [
         _deletion(component, change, gained)
@@ -31,8 +35,10 @@ def propose_deletions(chunks: FeatureChunks, survey: Survey) -> list[Proposal]:
     ]
 
 
-def _without(block: Block, survey: Survey, component: int) -> tuple[Float64[Tensor, "K F"], float]:
-    """The change of S and entropy that a block contributes when a component is left out."""
+def _without(
+    block: Block, survey: Survey, component: int
+) -> tuple[Int64[Tensor, " k"], Float64[Tensor, "k F"], float]:
+    """What a block adds to S and to the entropy when a component is left out, by rows of S."""
     rows = block.responsibilities[:, component].nonzero()[:, 0]
     phi, before = block.phi[rows], block.responsibilities[rows]
     logits = survey.posterior.logits(phi)
@@ -41,8 +47,10 @@ def _without(block: Block, survey: Survey, component: int) -> tuple[Float64[Tens
     after = torch.softmax(logits, dim=1)
     weights = block.weights[rows, None]
     gained = (entropy(after) - entropy(before)).double() @ weights[:, 0].double()
-    change = ((after - before) * weights).mT.double() @ phi.double()
-    return change.cpu(), float(gained)
+    moved = (after - before) * weights
+    takers = moved.any(dim=0).nonzero()[:, 0]
+    change = moved[:, takers].mT.double() @ phi.double()
+    return takers.cpu(), change.cpu(), float(gained)
 
 
 def _deletion(component: int, change: Float64[Tensor, "K F"], entropy: float) -> Proposal:

@@ -16,7 +16,8 @@ import torch
 from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
-from dimix.mixture.moves.partition import Partition, Proposal, SharedRows
+from dimix.mixture.families import TiedCovariance
+from dimix.mixture.moves.partition import Partition, Proposal, SharedRows, affordable
 from dimix.mixture.posterior import MixturePrior
 from dimix.mixture.sticks import stick_evidence
 
@@ -49,6 +50,11 @@ class MergeTable:
         """The components as they are now, those merged away as rows of zeros."""
         return Partition(self.prior, self.statistics.clone(), self.entropy)
 
+    @property
+    def n_alive(self) -> int:
+        """Components that are left."""
+        return int(self._alive.sum())
+
     def pairs(self) -> Int64[Tensor, "P 2"]:
         """All pairs of components that are left, a < b."""
         alive = self._alive.nonzero()[:, 0]
@@ -60,13 +66,35 @@ class MergeTable:
         others = others[others != component]
         return torch.stack([others, torch.full_like(others, component)], dim=1).sort(dim=1).values
 
+    def nearest(self, pairs: Int64[Tensor, "P 2"], n: int) -> Int64[Tensor, "p 2"]:
+        """The ``n`` pairs whose merger adds least to the squared distances from the means.
+
+        Source: Ward, Hierarchical grouping to optimize an objective function (1963).
+        """
+        if len(pairs) <= n:
+            return pairs
+        counts = self.statistics[:, 0]
+        sums = self.statistics[:, 1 : 1 + self.prior.family.dim]
+        means = sums / counts.clamp(min=torch.finfo(counts.dtype).tiny)[:, None]
+        a, b = pairs.unbind(1)
+        weights = counts[a] * counts[b] / (counts[a] + counts[b])
+        distances = weights * torch.cdist(means, means)[a, b].square()
+        return pairs[distances.topk(n, largest=False, sorted=False).indices.sort().values]
+
     def gains(self, pairs: Int64[Tensor, "P 2"], s: float = 1.0) -> Float64[Tensor, " P"]:
         """gain(a, b; s) of each pair, in nats."""
+        return self.stick_gains(pairs, s) + self.other_gains(pairs, s)
+
+    def other_gains(self, pairs: Int64[Tensor, "P 2"], s: float) -> Float64[Tensor, " P"]:
+        """gain(a, b; s) but for the sticks: merges elsewhere leave it, unless Λ is shared."""
         a, b = pairs.unbind(1)
-        of_components = self.prior.family.merge_evidence(
-            self.prior.components, s * self.statistics, pairs
-        )
-        return self._stick_gains(pairs, s) + of_components - s * self._overlaps[a, b]
+        family, components = self.prior.family, self.prior.components
+        if isinstance(family, TiedCovariance):
+            of_components = family.merge_evidence(components, s * self.statistics, pairs)
+        else:
+            involved, places = pairs.unique(return_inverse=True)
+            of_components = family.merge_evidence(components, s * self.statistics[involved], places)
+        return of_components - s * self._overlaps[a, b]
 
     def merge(self, a: int, b: int) -> None:
         """Add component b to a."""
@@ -102,7 +130,7 @@ class MergeTable:
         overlaps[a] = 0
         return overlaps.clamp(min=0)  # rounding alone can bring it below zero
 
-    def _stick_gains(self, pairs: Int64[Tensor, "P 2"], s: float) -> Float64[Tensor, " P"]:
+    def stick_gains(self, pairs: Int64[Tensor, "P 2"], s: float) -> Float64[Tensor, " P"]:
         """A(s n′) - A(s n), with n and n′ in falling order."""
         counts = s * self.statistics[:, 0].sort(descending=True).values
         before = stick_evidence(counts, self.prior.concentration)
@@ -123,22 +151,70 @@ class MergeTable:
 def merge_all(table: MergeTable, on_merge: OnMerge, *, s: float = 1.0, least: float = 0.0) -> None:
     """Merge the pair with the highest gain until none is above ``least`` nats.
 
-    ``on_merge(a, b, gain)`` is called before b is added to a. The sticks' part of a pair's gain
-    changes a little with every merge elsewhere, so the best pair is looked at again first.
+    ``on_merge(a, b, gain)`` is called before b is added to a. Where a component has so many
+    features that not every pair is ``affordable``, only the nearest are looked at, anew
+    whenever none of these pays any more.
     """
-    pairs = table.pairs()
-    gains = table.gains(pairs, s)
-    while len(pairs) and float(gains.max()) > least:
-        best = int(gains.argmax())
-        exact = float(table.gains(pairs[best : best + 1], s))
-        if exact < float(gains[best]):
-            gains[best] = exact
-            if exact < float(gains.max()) or exact <= least:
-                continue
-        a, b = pairs[best].tolist()
-        on_merge(a, b, exact)
-        table.merge(a, b)
-        rest = ~torch.isin(pairs, pairs[best]).any(1)
-        new = table.pairs_with(a)
-        pairs = torch.cat([pairs[rest], new])
-        gains = torch.cat([gains[rest], table.gains(new, s)])
+    n_merged = -1
+    while n_merged:
+        candidates, n_merged = _Candidates(table, s), 0
+        while best := candidates.best(least):
+            on_merge(*best)
+            table.merge(*best[:2])
+            candidates.follow(*best[:2])
+            n_merged += 1
+        if candidates.are_all:
+            break
+
+
+class _Candidates:
+    """The pairs that are looked at, and the gain of each."""
+
+    def __init__(self, table: MergeTable, s: float) -> None:
+        self._table, self._s = table, s
+        self._n_looked_at = affordable(table.prior.family)
+        pairs = table.pairs()
+        self._pairs = table.nearest(pairs, max(self._n_looked_at, table.n_alive))
+        self.are_all = len(self._pairs) == len(pairs)
+        self._others, self._gains = self._gains_of(self._pairs)
+
+    def best(self, least: float) -> tuple[int, int, float] | None:
+        """The pair with the highest gain, and that gain, if it is above ``least``.
+
+        The sticks' part of a gain changes a little with every merge elsewhere, so that the
+        best pair is looked at again first.
+        """
+        while len(self._pairs) and float(self._gains.max()) > least:
+            best = int(self._gains.argmax())
+            exact = self._again(best)
+            if exact < float(self._gains[best]):
+                self._gains[best] = exact
+                if exact < float(self._gains.max()) or exact <= least:
+                    continue
+            a, b = self._pairs[best].tolist()
+            return a, b, exact
+        return None
+
+    def follow(self, a: int, b: int) -> None:
+        """Look at the pairs of component a, to which b was added, in place of those of both."""
+        pairs = self._table.pairs_with(a)
+        near = self._table.nearest(pairs, max(1, self._n_looked_at // self._table.n_alive))
+        self.are_all = self.are_all and len(near) == len(pairs)
+        rest = ((self._pairs != a) & (self._pairs != b)).all(1)
+        others, gains = self._gains_of(near)
+        self._pairs = torch.cat([self._pairs[rest], near])
+        self._others = torch.cat([self._others[rest], others])
+        self._gains = torch.cat([self._gains[rest], gains])
+
+    def _gains_of(
+        self, pairs: Int64[Tensor, "P 2"]
+    ) -> tuple[Float64[Tensor, " P"], Float64[Tensor, " P"]]:
+        """The gain of each pair without what the sticks gain, and with it."""
+        others = self._table.other_gains(pairs, self._s)
+        return others, others + self._table.stick_gains(pairs, self._s)
+
+    def _again(self, index: int) -> float:
+        pair = self._pairs[index : index + 1]
+        if isinstance(self._table.prior.family, TiedCovariance):
+            return float(self._table.gains(pair, self._s))
+        return float(self._others[index] + self._table.stick_gains(pair, self._s))

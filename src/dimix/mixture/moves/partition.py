@@ -19,10 +19,13 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 from torch.nn.functional import threshold
 
+from dimix.mixture.families import FullCovariance, GaussianFamily, TiedCovariance
 from dimix.mixture.inference.batch import NEGLIGIBLE, FeatureChunks
 from dimix.mixture.posterior import MixturePosterior, MixturePrior, by_size
 from dimix.mixture.sticks import stick_evidence
 
+WORK = 3e10
+"""Multiplications that the proposals of one kind may take in a round: seconds, whatever D is."""
 SHARED = 1e-9
 """A row counts as shared if more than this much of it is outside its largest component."""
 SHARED_BYTES = 2**28
@@ -55,9 +58,25 @@ class Partition:
 
 def evidence(prior: MixturePrior, statistics: Float64[Tensor, "K F"]) -> float:
     """A(n) + Σ_k g(S_k), whatever the order of the rows of S: all of B(R) but the entropy."""
-    ordered = by_size(statistics)
-    of_components = prior.family.log_evidence(prior.components, ordered).sum()
-    return float(stick_evidence(ordered[:, 0], prior.concentration) + of_components)
+    return _separate_evidence(prior, by_size(statistics), statistics[:, 0])
+
+
+def _separate_evidence(
+    prior: MixturePrior, statistics: Float64[Tensor, "k F"], counts: Float64[Tensor, " K"]
+) -> float:
+    """A(n) of all components, and Σ_k g(S_k) of those given."""
+    sticks = stick_evidence(counts.sort(descending=True).values, prior.concentration)
+    return float(sticks + prior.family.log_evidence(prior.components, statistics).sum())
+
+
+def affordable(family: GaussianFamily) -> int:
+    """How many components' updates or evidences fit in ``WORK``: 30 at D = 1,000 if full.
+
+    A matrix takes D³ multiplications. Up to D = 64 a hundred thousand of them fit, so that
+    nothing is left out.
+    """
+    has_matrices = isinstance(family, FullCovariance)  # tied is one of these
+    return max(1, int(WORK / (family.dim**3 if has_matrices else family.n_features)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,8 +117,20 @@ class Proposal:
         )
 
     def gain(self, partition: Partition) -> float:
-        """The exact change of B(R), in nats."""
-        return self.applied(partition).bound - partition.bound
+        """The exact change of B(R), in nats, from the components that change alone."""
+        prior, touched = partition.prior, self.touched
+        if isinstance(prior.family, TiedCovariance):  # where all of them change together
+            return self.applied(partition).bound - partition.bound
+        before = partition.statistics[touched]
+        stay = ~torch.isin(touched, torch.tensor(self.given_up, dtype=torch.int64))
+        after = torch.cat([before[stay] + self.change[stay], self.fresh])
+        rest = partition.counts.clone()
+        rest[touched] = 0
+        return (
+            _separate_evidence(prior, after, torch.cat([rest, after[:, 0]]))
+            - _separate_evidence(prior, before, partition.counts)
+            + self.entropy
+        )
 
 
 @dataclass(frozen=True, eq=False)

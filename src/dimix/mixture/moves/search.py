@@ -23,8 +23,8 @@ from torch import Tensor
 from dimix.mixture.inference.batch import FeatureChunks, FitResult, fit_batch
 from dimix.mixture.moves.deleting import propose_deletions
 from dimix.mixture.moves.merging import MergeTable, merge_all
-from dimix.mixture.moves.partition import Partition, Proposal, Survey, survey
-from dimix.mixture.moves.splitting import SAMPLE_ROWS, propose_birth, propose_splits
+from dimix.mixture.moves.partition import Partition, Proposal, Survey, affordable, survey
+from dimix.mixture.moves.splitting import most_rows, propose_birth, propose_splits
 from dimix.mixture.posterior import Bound, MixturePosterior, by_size, update
 
 MOVES = ("merge", "delete", "split", "birth")
@@ -114,9 +114,11 @@ def choose(
         proposal, touched = proposals[i], set(proposals[i].touched.tolist())
         if gains[i] <= least:
             break
+        if used & touched:
+            continue
+        gain = proposal.gain(partition) if kept else gains[i]
         after = proposal.applied(partition)
-        gain = after.bound - partition.bound
-        if used & touched or gain <= least or after.n_components > room:
+        if gain <= least or after.n_components > room:
             continue
         used |= touched
         kept.append(Move(proposal.kind, proposal.given_up, after.n_components, gain))
@@ -143,6 +145,7 @@ class _Search:
         self._chunks, self._rng, self._tol, self._reorder = chunks, rng, tol, reorder
         self._on_iteration = on_iteration
         self._n_slots = start.n_components
+        self._n_affordable = affordable(chunks.family)
         self._least = LEAST_GAIN * chunks.total_weight
         self._makers = {
             "merge": self._merge,
@@ -152,12 +155,19 @@ class _Search:
         }
 
     def run(self, kinds: list[str], n_sweeps: int) -> None:
-        """Rounds of moves, each of the first kind that gains anything, until none does."""
+        """Rounds of moves, each of the first kind that gains anything, until none does.
+
+        A round costs a few updates of every component that holds rows, so there are no more
+        than are ``affordable``: 10 of three components or one of fifty, if full at D = 1,000.
+        """
         self.ascend(n_sweeps)
         failures, view = 0, self._survey(n_sweeps)
         best = self.bounds[-1].total
-        while failures < PATIENCE:
-            if any(self._makers[kind](view) for kind in kinds if _is_due(kind, failures)):
+        left = self._n_affordable
+        while failures < PATIENCE and left > 0:
+            left -= view.partition.n_components
+            moved = any(self._makers[kind](view) for kind in kinds if _is_due(kind, failures))
+            if moved and left > 0:  # an update of all slots follows anyway
                 self.ascend(n_sweeps)
                 view = self._survey(n_sweeps)
             # Where rows have no spread, reg_covar lets an update take back what a move won.
@@ -185,6 +195,8 @@ class _Search:
 
     def use_all_slots(self) -> None:
         """Put back the empty components that were set aside."""
+        if self.posterior.n_components == self._n_slots:
+            return
         statistics = survey(self._chunks, self.posterior).partition.statistics
         n_empty = self._n_slots - len(statistics)
         self._set(torch.cat([statistics, statistics.new_zeros(n_empty, statistics.shape[1])]))
@@ -223,7 +235,7 @@ class _Search:
 
     def _paid_for(self, splits: list[Proposal], table: MergeTable) -> list[Proposal]:
         """Splits in two that make room for themselves by the cheapest merge elsewhere."""
-        pairs = table.pairs()
+        pairs = table.nearest(table.pairs(), max(self._n_affordable, table.n_alive))
         pairs = pairs[table.gains(pairs).argsort(descending=True)]
         both = list[Proposal]()
         for split in splits:
@@ -238,6 +250,8 @@ class _Search:
             return False
         rows = self._badly_explained(view)
         proposal = propose_birth(self._chunks, view, rows, n_parts, self._rng)
+        if self._n_affordable < 2 * TRIAL_SWEEPS * (view.partition.n_components + n_parts):
+            return self._carry_out(view, [proposal])  # if it gains before any sweep
         born = proposal.applied(view.partition).statistics
         starts = (self.posterior, update(self.posterior.prior, by_size(born)))
         without, with_ = (self._trial(start) for start in starts)
@@ -255,7 +269,7 @@ class _Search:
 
     def _badly_explained(self, view: Survey) -> Int64[Tensor, " M"]:
         """The rows with the lowest evidence, a tenth of all at the most, of those in a draw."""
-        n_rows = min(SAMPLE_ROWS, max(2, len(self._chunks) // 10))
+        n_rows = min(most_rows(self._chunks), max(2, len(self._chunks) // 10))
         return view.log_normalisers.topk(n_rows, largest=False).indices
 
     def _n_free(self, view: Survey) -> int:

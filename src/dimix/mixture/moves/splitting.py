@@ -14,16 +14,27 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
+from dimix.mixture.families import GaussianFamily
 from dimix.mixture.inference.batch import FeatureChunks
-from dimix.mixture.moves.partition import Partition, Proposal, Survey, blocks, entropy, evidence
+from dimix.mixture.moves.partition import (
+    Partition,
+    Proposal,
+    Survey,
+    affordable,
+    blocks,
+    entropy,
+    evidence,
+)
 from dimix.mixture.posterior import MixturePrior
 
 SAMPLE_ROWS = 1000
-"""The most rows of a component that its parts are fitted to."""
+"""The most rows of a component that its parts are fitted to, if their Φ fits SAMPLE_BYTES."""
 PART_STEPS = 10
 """Updates of the parts of a component."""
 BATCH_BYTES = 2**26
 """Memory for Φ of the sampled rows that are worked on at a time."""
+SAMPLE_BYTES = 2**29
+"""Memory for Φ of the sampled rows of one component."""
 TAIL = 1e-5
 """Rows with less than this of a component go to its largest part, unseen."""
 
@@ -35,6 +46,13 @@ class Sample:
     components: Int64[Tensor, " G"]
     rows: Int64[Tensor, "G M"]
     weights: Float64[Tensor, "G M"]
+
+    def drawn(self, n: int, generator: torch.Generator) -> "Sample":
+        """The sample of ``n`` components, the larger the likelier; of all if there are no more."""
+        if n >= len(self.components):
+            return self
+        few = torch.multinomial(self.weights.sum(1).clamp(min=1e-9), n, generator=generator)
+        return Sample(self.components[few], self.rows[few], self.weights[few])
 
     def batches(self, n: int) -> "Iterator[Sample]":
         """The sample, ``n`` components at a time."""
@@ -64,18 +82,32 @@ def propose_splits(
     """
     generator = _generator(rng)
     sample = sample_rows(chunks, survey, generator)
-    family = chunks.family
-    row_bytes = family.n_features * chunks.z.element_size() * sample.rows.shape[1]
+    if not len(sample.components):
+        return []
+    seeded, n_steps, n_groups = plan(chunks.family, n_parts, len(sample.components))
+    sample = sample.drawn(n_groups, generator)
     promising = list[tuple[int, Tensor]]()
-    for batch in sample.batches(max(1, BATCH_BYTES // row_bytes)):
+    for batch in sample.batches(max(1, BATCH_BYTES // (_row_bytes(chunks) * sample.rows.shape[1]))):
         z, phi = _rows_of(chunks, batch.rows)
         starts = [along_axis(z, batch.weights, generator)]
-        for n in sorted({2, n_parts}):
-            starts.append(around_seeds(z, batch.weights, n, generator))
+        starts += [around_seeds(z, batch.weights, n, generator) for n in seeded]
         for start in starts:
-            parts = fit_parts(survey.partition.prior, phi, batch.weights, start)
+            parts = fit_parts(survey.partition.prior, phi, batch.weights, start, n_steps)
             promising += _promising(survey.partition, batch, parts)
     return evaluate_splits(chunks, survey, promising) if promising else []
+
+
+def plan(family: GaussianFamily, n_parts: int, n_groups: int) -> tuple[list[int], int, int]:
+    """How many seeds starts have, the updates of each part, and the components looked at.
+
+    All of them, unless that is not ``affordable``: then there are fewer updates, then no seeds
+    (the axis of largest spread is the best start), then fewer components.
+    """
+    n_updates, seeded = affordable(family), sorted({2, n_parts})
+    n_steps = n_updates // (n_groups * (2 + sum(seeded)))
+    if n_steps == 0:
+        seeded, n_steps = [], n_updates // (2 * n_groups)
+    return seeded, min(max(n_steps, 1), PART_STEPS), max(1, min(n_groups, n_updates // 4))
 
 
 def sample_rows(chunks: FeatureChunks, survey: Survey, generator: torch.Generator) -> Sample:
@@ -85,7 +117,7 @@ def sample_rows(chunks: FeatureChunks, survey: Survey, generator: torch.Generato
     labels = survey.labels[order]
     sizes = torch.bincount(labels, minlength=len(survey.partition.counts))
     place = torch.arange(len(order)) - (sizes.cumsum(0) - sizes)[labels]
-    width = min(SAMPLE_ROWS, int(sizes.max()))
+    width = min(most_rows(chunks), int(sizes.max()))
     kept = place < width
     rows = torch.zeros(len(sizes), width, dtype=torch.int64)
     weights = torch.zeros(len(sizes), width, dtype=torch.float64)
@@ -93,6 +125,15 @@ def sample_rows(chunks: FeatureChunks, survey: Survey, generator: torch.Generato
     weights[labels[kept], place[kept]] = _weights_of(chunks, order[kept])
     components = (sizes > 1).nonzero()[:, 0]
     return Sample(components, rows[components], weights[components])
+
+
+def most_rows(chunks: FeatureChunks) -> int:
+    """The most rows of a component that its parts are fitted to."""
+    return max(2, min(SAMPLE_ROWS, SAMPLE_BYTES // _row_bytes(chunks)))
+
+
+def _row_bytes(chunks: FeatureChunks) -> int:
+    return chunks.family.n_features * chunks.z.element_size()
 
 
 def along_axis(
@@ -134,6 +175,7 @@ def fit_parts(
     phi: Float[Tensor, "G M F"],
     weights: Float64[Tensor, "G M"],
     labels: Int64[Tensor, "G M"],
+    n_steps: int = PART_STEPS,
 ) -> Parts:
     """Coordinate ascent on each group of rows alone, all groups at once, from given labels.
 
@@ -143,7 +185,7 @@ def fit_parts(
     resp = torch.nn.functional.one_hot(labels).to(phi)
     n_groups, _, n_parts = resp.shape
     w = weights[:, :, None].to(phi)
-    for _ in range(PART_STEPS):
+    for _ in range(n_steps):
         statistics = ((resp * w).mT @ phi).double().cpu()
         params = prior.family.update(prior.components, statistics.flatten(0, 1))
         natural = prior.family.expected_natural(params).unflatten(0, (n_groups, n_parts))
@@ -187,7 +229,9 @@ def propose_birth(
     z, phi = _rows_of(chunks, rows[None])
     weights = _weights_of(chunks, rows)[None]
     prior = survey.partition.prior
-    parts = fit_parts(prior, phi, weights, around_seeds(z, weights, n_parts, generator))
+    n_steps = max(1, min(PART_STEPS, affordable(chunks.family) // n_parts))
+    seeded = around_seeds(z, weights, n_parts, generator)
+    parts = fit_parts(prior, phi, weights, seeded, n_steps)
     before = survey.posterior.log_responsibilities(phi[0]).exp()
     taken = ((before * weights[0, :, None].to(phi)).mT @ phi[0]).cpu()
     lost = float(entropy(before).double().cpu() @ weights[0])
