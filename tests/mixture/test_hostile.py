@@ -333,6 +333,25 @@ def test_weights_and_variances_are_refused_for_rows_on_disk(tmp_path: Path) -> N
             DirichletProcessGaussianMixture(3).fit(tmp_path / "x.npy", **{name: value})
 
 
+@pytest.mark.parametrize("covariance_type", ["full", "tied"])
+def test_float32_clusters_far_narrower_than_the_data(covariance_type: str) -> None:
+    rng, var = np.random.default_rng(0), 1e-7
+    rows = rng.normal(size=(5, 2))[np.arange(500) % 5] + np.sqrt(var) * rng.normal(size=(500, 2))
+    bounds = [
+        DirichletProcessGaussianMixture(
+            10,
+            covariance_type=covariance_type,
+            covariance_prior=var * np.eye(2),
+            reg_covar=1e-3 * var,
+            random_state=0,
+        )
+        .fit(rows.astype(np.float32).astype(dtype))
+        .lower_bound_
+        for dtype in (np.float32, np.float64)
+    ]
+    assert bounds[0] == pytest.approx(bounds[1], rel=1e-6)
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_numbers_whose_squares_overflow_are_named(dtype: type) -> None:
     X = np.random.default_rng(0).normal(size=(60, 3))

@@ -285,7 +285,8 @@ class DirichletProcessGaussianMixture(FittedMixture):
             degrees_of_freedom=self.degrees_of_freedom_prior,
             covariance=self.covariance_prior,
         )
-        self._dtype = product_dtype(x.dtype, covariance, self.covariance_type)
+        expected = prior.components.scatter[0] / prior.components.degrees_of_freedom[0]
+        self._dtype = product_dtype(x.dtype, covariance, expected.numpy(), self.covariance_type)
         return Encoding(prior, self._dtype, device_of(self.device), gaps)
 
     def _fit_once(

@@ -15,8 +15,8 @@ from dimix.mixture.estimator.arguments import MATRICES
 from dimix.mixture.inference.distributed import all_reduce_, gather, largest
 from dimix.mixture.inference.overview import SAMPLE_ROWS
 
-COLLINEAR = 1e-5
-"""Smallest eigenvalue of a correlation matrix, below which products need float64."""
+NARROW = 1e-5
+"""Smallest eigenvalue of a covariance, in the data's spread, below which products need float64."""
 SCALES = (1e-20, 1e20)
 """Variances whose inverses, and whose sums over many rows, float32 holds: others need float64."""
 LEAST_VARIANCE = 1e-304
@@ -112,16 +112,24 @@ def check_spread(x: Float[np.ndarray, "n D"], covariance: Float64[np.ndarray, "*
 
 
 def product_dtype(
-    dtype: np.dtype, covariance: Float64[np.ndarray, "*DD"], covariance_type: str
+    dtype: np.dtype,
+    covariance: Float64[np.ndarray, "*DD"],
+    expected: Float64[np.ndarray, "*DD"],
+    covariance_type: str,
 ) -> torch.dtype:
-    """The dtype for products with Φ: that of the data, unless its columns are collinear.
+    """The dtype for products with Φ: that of the data, unless a covariance needs float64.
 
     The logits of a full covariance that is close to singular cancel, and float32 would leave
-    them wrong by whole nats. Scale does no harm within ``SCALES``, hence correlations.
+    them wrong by whole nats: so where the data's columns are collinear, or where components
+    that are far narrower than the data are ``expected`` (the prior's covariance). Scale does
+    no harm within ``SCALES``, hence both are measured in the data's own spread.
     """
     if largest(dtype.itemsize) > 4 or _is_out_of_scale(covariance):
         return torch.float64
-    return torch.float64 if _is_collinear(covariance, covariance_type) else torch.float32
+    if covariance_type not in MATRICES:
+        return torch.float32
+    narrow = any(_is_narrow(matrix, covariance.diagonal()) for matrix in (covariance, expected))
+    return torch.float64 if narrow else torch.float32
 
 
 def sample_of(rows: Rows, rng: np.random.RandomState, n_rows: int | None = None) -> Rows | None:
@@ -157,13 +165,12 @@ def _is_out_of_scale(covariance: Float64[np.ndarray, "*DD"]) -> bool:
     return bool(((spread < SCALES[0]) | (spread > SCALES[1])).any())
 
 
-def _is_collinear(covariance: Float64[np.ndarray, "*DD"], covariance_type: str) -> bool:
-    if covariance_type not in MATRICES:
-        return False
-    spread = np.sqrt(covariance.diagonal())
-    varies = spread > 0
-    correlation = covariance[np.ix_(varies, varies)] / np.outer(spread[varies], spread[varies])
-    return bool(varies.any()) and bool(np.linalg.eigvalsh(correlation).min() < COLLINEAR)
+def _is_narrow(matrix: Float64[np.ndarray, "D D"], variances: Float64[np.ndarray, " D"]) -> bool:
+    """Whether some direction of ``matrix`` is next to nothing beside these variances."""
+    varies = variances > 0
+    spread = np.sqrt(variances[varies])
+    relative = matrix[np.ix_(varies, varies)] / np.outer(spread, spread)
+    return bool(varies.any()) and bool(np.linalg.eigvalsh(relative).min() < NARROW)
 
 
 def _over_ranks(sums: NDArray[np.float64]) -> NDArray[np.float64]:
