@@ -17,11 +17,9 @@ from torch.distributions import Independent, Normal
 from dimix.mixture import (
     MOVES,
     FeatureChunks,
-    Hierarchy,
     MixturePosterior,
     MixturePrior,
     Move,
-    build_hierarchy,
     by_size,
     improve,
     sweep,
@@ -158,7 +156,7 @@ class InfiniteMixture(nn.Module):
         mean, var = q.mean, q.variance
         centred = mean - self.prior.centre.to(mean)
         phi: Tensor = self.prior.family.features(centred.flatten(0, 1), var.flatten(0, 1))
-        return phi.view(*mean.shape[:2], -1)
+        return phi.unflatten(0, mean.shape[:2])
 
     def logits(self, phi: Float[Tensor, "B F"], views: int) -> Float[Tensor, "B T"]:
         """L of objects with the Φ of their views added up; components without rows get none."""
@@ -202,13 +200,6 @@ class InfiniteMixture(nn.Module):
             statistics[statistics[:, 0] < s] = 0  # less than one row
             self.statistics.copy_(views / s * by_size(statistics))
         return found.moves
-
-    def hierarchy(
-        self, mean: Float[Tensor, "N D"], var: Float[Tensor, "N D"], weight: float = 1.0
-    ) -> Hierarchy:
-        """The tree over the components as they are, each object counting ``weight`` times."""
-        whole = update(self.prior, weight / self.climb.views * self.statistics.cpu())
-        return build_hierarchy(self._latents(mean, var, weight), whole)
 
     def _latents(
         self, mean: Float[Tensor, "N D"], var: Float[Tensor, "N D"], weight: float

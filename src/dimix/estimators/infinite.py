@@ -39,10 +39,11 @@ from dimix.priors import Climb, InfiniteMixture
 from dimix.training import MIXTURE, Scorer, Training, epoch_seed, train
 from dimix.training.moves import MoveComponents, posteriors
 
-ROWS_PER_NUMBER = 300
-"""In training every object counts as often as makes this many rows for each of the F numbers that
-describe a component: latents that still overlap hide clusters from fewer. The final mixture, and
-with it the number of clusters, rests on the rows as they are."""
+ROWS_PER_NUMBER = 150
+"""N_eff of the joint training: so many rows for each of the F numbers that describe a component."""
+AT_FIRST = 3.0
+"""N_eff is so much higher at first, until the first moves: clusters that still overlap, once they
+are merged, are drawn together and hardly ever separate again."""
 PRETRAINING, JOINT = (2_000, 20, 60), (3_000, 60, 90)
 """Epochs of a training: as many as make this many minibatches, but within these ends."""
 BEGIN, END = 0, 2**31
@@ -57,8 +58,8 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         n_components: T, the most components there may be; n_clusters, if that is more.
         n_clusters: None finds the number of clusters; a number gives it beforehand.
         coarsening: N_eff, with how many rows' worth of trust a Gaussian shape is taken. "auto"
-            trains on the tree's plateau, which is looked for again as clusters separate, and
-            cuts the final tree in its widest gap.
+            trains with 150 rows for each number that describes a component, which may be more
+            than there are, and cuts the final tree in its widest gap.
         augment: a callable that returns random copies of samples [B, ...], "auto" (small
             affine maps for images, none for tables) or None.
         views: copies of each sample that a training pass sees.
@@ -131,7 +132,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             rows,
             self.seed_,
             kinds=() if self.n_clusters else kinds,
-            adapt=self._row_weight(len(rows)) if self.coarsening == "auto" else None,
+            n_eff=self._training_n_eff,
         )
         joint = replace(self._step(training, "joint", second), callbacks=[mover])
         for row in train(self.model_, rows, joint, x_val, self._columns(scorer)):
@@ -169,10 +170,11 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
     def _truncation(self) -> int:
         return max(self.n_components, self.n_clusters or 1)
 
-    def _row_weight(self, n_rows: int) -> float:
-        """How many times each object counts where structure is looked for in training."""
-        n_numbers = FullCovariance(self.latent_dim).n_features
-        return max(1.0, ROWS_PER_NUMBER * n_numbers / n_rows)
+    @property
+    def _training_n_eff(self) -> float:
+        if self.coarsening != "auto":
+            return float(self.coarsening)
+        return float(ROWS_PER_NUMBER * FullCovariance(self.latent_dim).n_features)
 
     def _overcomplete(
         self, rows: Tensor, step: int, weight: float
@@ -195,9 +197,9 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
 
     def _first_mixture(self, rows: Tensor) -> InfiniteMixture:
         """The components that the coarsened bound of the pre-trained latents supports."""
-        fitted = self._overcomplete(rows, BEGIN, self._row_weight(len(rows)))
+        n_eff = AT_FIRST * self._training_n_eff
+        fitted = self._overcomplete(rows, BEGIN, max(1.0, n_eff / len(rows)))
         tree = fitted.hierarchy_
-        n_eff = tree.plateau if self.coarsening == "auto" else float(self.coarsening)
         given = self._given_clusters(tree)
         labels = tree.cut(n_clusters=given) if given else tree.cut(n_eff=n_eff)
         return InfiniteMixture.pooled(

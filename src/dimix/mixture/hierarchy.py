@@ -27,8 +27,6 @@ GRID = 24
 """Heights at which every pair is looked at, evenly from 0 up to log N."""
 BISECTIONS = 10
 """Halvings of a step of the grid: they leave an N_eff of 60,000 uncertain by 0.05%."""
-PLATEAU = (3.0, 20.0)
-"""Where an N_eff for training is looked for, in units of the N_eff of the last merge."""
 CLEAR_GAP = math.log(2)
 """Width in log N_eff from which the widest gap counts as clear."""
 
@@ -92,22 +90,6 @@ class Hierarchy:
         count as heights, so that one cluster and one a component are allowed answers.
         """
         return _widest_gap(self.heights, self.n_rows, self.n_features)
-
-    @property
-    def plateau(self) -> float:
-        """An N_eff for training: the middle of the widest gap well above the last merges.
-
-        While clusters still overlap, all of them merge within a small range of N_eff, and above
-        it come the merges inside clusters. Looked at is ``PLATEAU`` times the N_eff of the last
-        merge, or N if that is not below N. From unlabelled data alone.
-        """
-        if not len(self.heights):
-            return self.n_rows
-        low, high = (min(math.log(factor) - self.heights[-1], 0.0) for factor in PLATEAU)
-        inside = -self.heights[(-self.heights > low) & (-self.heights < high)]
-        ends = np.sort(np.concatenate([[low, high], inside]))
-        widest = int(np.diff(ends).argmax())
-        return float(self.n_rows * np.exp(ends[widest : widest + 2].mean()))
 
     def cut(
         self, how: str | None = None, *, n_clusters: int | None = None, n_eff: float | None = None

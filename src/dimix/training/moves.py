@@ -16,9 +16,7 @@ from dimix.training.seeds import MIXTURE, epoch_seed
 class MoveComponents(Callback):
     """Every few epochs, births, splits, merges and deletions that raise the bound.
 
-    With ``adapt`` the N_eff of the bound follows the tree's plateau first, since what separates
-    clusters from parts of a cluster shows ever more clearly in it; an object may then count up
-    to ``adapt`` times. With None N_eff stays as it is.
+    ``n_eff`` is the N_eff of the bound from the first of these epochs on.
 
     ``moves`` holds (epoch, kind, components after it, gain in nats) of each that was kept; it
     travels in the checkpoint.
@@ -31,20 +29,22 @@ class MoveComponents(Callback):
         seed: int,
         *,
         kinds: tuple[str, ...],
-        adapt: float | None,
+        n_eff: float,
         every: int = 5,
     ) -> None:
         self.model, self.x, self.seed = model, x, seed
-        self.kinds, self.adapt, self.every = kinds, adapt, every
+        self.kinds, self.n_eff, self.every = kinds, n_eff, every
         self.moves: list[tuple[int, str, int, float]] = []
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         epoch = trainer.current_epoch + 1
-        if not self.kinds or epoch % self.every:
+        if epoch % self.every:
             return
-        mixture, (mean, var) = self.model.mixture, posteriors(self.model, self.x)
-        if self.adapt is not None:
-            mixture.n_eff.fill_(mixture.hierarchy(mean, var, self.adapt).plateau)
+        mixture = self.model.mixture
+        mixture.n_eff.fill_(self.n_eff)
+        if not self.kinds:
+            return
+        mean, var = posteriors(self.model, self.x)
         rng = np.random.RandomState(epoch_seed(self.seed, epoch, MIXTURE))
         kept = mixture.improve(mean, var, rng, moves=self.kinds)
         self.moves += [(epoch, move.kind, move.n_components, move.gain) for move in kept]
