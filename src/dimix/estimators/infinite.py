@@ -44,8 +44,8 @@ ROWS_PER_NUMBER = 150
 AT_FIRST = 3.0
 """N_eff is so much higher at first, until the first moves: clusters that still overlap, once they
 are merged, are drawn together and hardly ever separate again."""
-PRETRAINING, JOINT = (2_000, 20, 60), (3_000, 60, 90)
-"""Epochs of a training: as many as make this many minibatches, but within these ends."""
+PRETRAINING, JOINT, BETWEEN_MOVES = (2_000, 20, 60), (3_000, 60, 250), (1_000, 5, 250)
+"""Epochs: as many as make this many minibatches, but within these ends."""
 BEGIN, END = 0, 2**31
 """Where the seeds of the mixtures before and after the joint training come from."""
 
@@ -67,7 +67,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         prior_weight: weight of the prior's terms in the joint training, from 1 up.
         moves: True, False, or some of "birth", "split", "merge", "delete".
         pretrain_epochs, epochs: of the first and the third step; None takes as many as make
-            2,000 and 3,000 minibatches, within 20 to 60 and 60 to 90.
+            2,000 and 3,000 minibatches, within 20 to 60 and 60 to 250.
 
     Attributes, besides those of `DeepClusterer`:
         n_clusters_: the number of clusters.
@@ -133,6 +133,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             self.seed_,
             kinds=() if self.n_clusters else kinds,
             n_eff=self._training_n_eff,
+            every=min(self._epochs(BETWEEN_MOVES, len(rows)), max(1, second // 3)),
         )
         joint = replace(self._step(training, "joint", second), callbacks=[mover])
         for row in train(self.model_, rows, joint, x_val, self._columns(scorer)):
@@ -160,11 +161,14 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
 
     def n_epochs(self, n_rows: int) -> tuple[int, int]:
         """Epochs of the pre-training and of the joint training on so many rows."""
-        first, second = (
-            min(max(round(steps * self.batch_size / n_rows), fewest), most)
-            for steps, fewest, most in (PRETRAINING, JOINT)
+        return (
+            self.pretrain_epochs or self._epochs(PRETRAINING, n_rows),
+            self.epochs or self._epochs(JOINT, n_rows),
         )
-        return self.pretrain_epochs or first, self.epochs or second
+
+    def _epochs(self, rule: tuple[int, int, int], n_rows: int) -> int:
+        steps, fewest, most = rule
+        return min(max(round(steps * self.batch_size / n_rows), fewest), most)
 
     @property
     def _truncation(self) -> int:
@@ -176,11 +180,13 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             return float(self.coarsening)
         return float(ROWS_PER_NUMBER * FullCovariance(self.latent_dim).n_features)
 
-    def _overcomplete(
-        self, rows: Tensor, step: int, weight: float
-    ) -> DirichletProcessGaussianMixture:
-        """An infinite mixture of all latents, with its tree, from a start of T components."""
+    def _overcomplete(self, rows: Tensor, step: int) -> DirichletProcessGaussianMixture:
+        """An infinite mixture of all latents, with its tree, from a start of T components.
+
+        Where there are fewer objects than `AT_FIRST` asks for, each counts several times.
+        """
         mean, var = posteriors(self.model_, rows)
+        weight = max(1.0, AT_FIRST * self._training_n_eff / len(rows))
         mixture = DirichletProcessGaussianMixture(
             self._truncation,
             moves=False,
@@ -198,7 +204,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
     def _first_mixture(self, rows: Tensor) -> InfiniteMixture:
         """The components that the coarsened bound of the pre-trained latents supports."""
         n_eff = AT_FIRST * self._training_n_eff
-        fitted = self._overcomplete(rows, BEGIN, max(1.0, n_eff / len(rows)))
+        fitted = self._overcomplete(rows, BEGIN)
         tree = fitted.hierarchy_
         given = self._given_clusters(tree)
         labels = tree.cut(n_clusters=given) if given else tree.cut(n_eff=n_eff)
@@ -223,7 +229,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
 
     def _settle(self, rows: Tensor) -> None:
         """The last step: the mixture of the final latents, its tree, and the cut."""
-        fitted = self._overcomplete(rows, END, 1.0)
+        fitted = self._overcomplete(rows, END)
         each = np.arange(self._truncation)
         self.model_.prior = InfiniteMixture.pooled(
             fitted.posterior_, each, *posteriors(self.model_, rows), Climb(n_rows=len(rows))

@@ -30,7 +30,7 @@ class MoveComponents(Callback):
         *,
         kinds: tuple[str, ...],
         n_eff: float,
-        every: int = 5,
+        every: int,
     ) -> None:
         self.model, self.x, self.seed = model, x, seed
         self.kinds, self.n_eff, self.every = kinds, n_eff, every
