@@ -39,11 +39,12 @@ from dimix.priors import Climb, InfiniteMixture
 from dimix.training import MIXTURE, Scorer, Training, epoch_seed, train
 from dimix.training.moves import MoveComponents, posteriors
 
-ROWS_PER_NUMBER = 150
-"""N_eff of the joint training: so many rows for each of the F numbers that describe a component."""
+ROWS_PER_NUMBER = (150, 75)
+"""N_eff of the joint training, in rows for each of the F numbers that describe a component: it
+falls from the first to the second as clusters separate."""
 AT_FIRST = 3.0
-"""N_eff is so much higher at first, until the first moves: clusters that still overlap, once they
-are merged, are drawn together and hardly ever separate again."""
+"""It is so much higher until the first moves: clusters that still overlap, once they are merged,
+are drawn together and hardly ever separate again."""
 PRETRAINING, JOINT, BETWEEN_MOVES = (2_000, 20, 60), (3_000, 60, 250), (1_000, 5, 250)
 """Epochs: as many as make this many minibatches, but within these ends."""
 BEGIN, END = 0, 2**31
@@ -58,8 +59,8 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         n_components: T, the most components there may be; n_clusters, if that is more.
         n_clusters: None finds the number of clusters; a number gives it beforehand.
         coarsening: N_eff, with how many rows' worth of trust a Gaussian shape is taken. "auto"
-            trains with 150 rows for each number that describes a component, which may be more
-            than there are, and cuts the final tree in its widest gap.
+            trains with 150, in the end 75 rows for each number that describes a component, which
+            may be more than there are, and cuts the final tree in its widest gap.
         augment: a callable that returns random copies of samples [B, ...], "auto" (small
             affine maps for images, none for tables) or None.
         views: copies of each sample that a training pass sees.
@@ -175,18 +176,25 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         return max(self.n_components, self.n_clusters or 1)
 
     @property
-    def _training_n_eff(self) -> float:
+    def _training_n_eff(self) -> tuple[float, float]:
+        """N_eff of the joint training from the first moves on, and at the end."""
         if self.coarsening != "auto":
-            return float(self.coarsening)
-        return float(ROWS_PER_NUMBER * FullCovariance(self.latent_dim).n_features)
+            return float(self.coarsening), float(self.coarsening)
+        n_numbers = FullCovariance(self.latent_dim).n_features
+        start, end = (float(rows * n_numbers) for rows in ROWS_PER_NUMBER)
+        return start, end
+
+    @property
+    def _first_n_eff(self) -> float:
+        return AT_FIRST * self._training_n_eff[0]
 
     def _overcomplete(self, rows: Tensor, step: int) -> DirichletProcessGaussianMixture:
         """An infinite mixture of all latents, with its tree, from a start of T components.
 
-        Where there are fewer objects than `AT_FIRST` asks for, each counts several times.
+        Where there are fewer objects than the first N_eff, each counts several times.
         """
         mean, var = posteriors(self.model_, rows)
-        weight = max(1.0, AT_FIRST * self._training_n_eff / len(rows))
+        weight = max(1.0, self._first_n_eff / len(rows))
         mixture = DirichletProcessGaussianMixture(
             self._truncation,
             moves=False,
@@ -203,8 +211,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
 
     def _first_mixture(self, rows: Tensor) -> InfiniteMixture:
         """The components that the coarsened bound of the pre-trained latents supports."""
-        n_eff = AT_FIRST * self._training_n_eff
-        fitted = self._overcomplete(rows, BEGIN)
+        fitted, n_eff = self._overcomplete(rows, BEGIN), self._first_n_eff
         tree = fitted.hierarchy_
         given = self._given_clusters(tree)
         labels = tree.cut(n_clusters=given) if given else tree.cut(n_eff=n_eff)

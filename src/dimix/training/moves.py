@@ -16,7 +16,8 @@ from dimix.training.seeds import MIXTURE, epoch_seed
 class MoveComponents(Callback):
     """Every few epochs, births, splits, merges and deletions that raise the bound.
 
-    ``n_eff`` is the N_eff of the bound from the first of these epochs on.
+    From the first of these epochs on, the N_eff of the bound follows a path from ``n_eff[0]`` at
+    the training's start to ``n_eff[1]`` at its end, in equal ratios.
 
     ``moves`` holds (epoch, kind, components after it, gain in nats) of each that was kept; it
     travels in the checkpoint.
@@ -29,7 +30,7 @@ class MoveComponents(Callback):
         seed: int,
         *,
         kinds: tuple[str, ...],
-        n_eff: float,
+        n_eff: tuple[float, float],
         every: int,
     ) -> None:
         self.model, self.x, self.seed = model, x, seed
@@ -40,8 +41,10 @@ class MoveComponents(Callback):
         epoch = trainer.current_epoch + 1
         if epoch % self.every:
             return
+        assert trainer.max_epochs
+        (start, end), progress = self.n_eff, epoch / trainer.max_epochs
         mixture = self.model.mixture
-        mixture.n_eff.fill_(self.n_eff)
+        mixture.n_eff.fill_(start * (end / start) ** progress)
         if not self.kinds:
             return
         mean, var = posteriors(self.model, self.x)
