@@ -6,8 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from scipy.cluster.hierarchy import dendrogram
 
 from dimix.report import plots
+from fit_bundles import bundle, of_images
 
 
 @pytest.fixture
@@ -95,3 +97,50 @@ def test_every_helper_returns_its_axes(ax):
     assert plots.latent_panel(ax, xy, np.zeros((2, 3)), "map") is ax
     assert plots.weight_panel(ax, {}, "none") is ax
     assert plots.loss_panel(ax, {}, "none") is ax
+
+
+def test_a_map_names_and_colours_its_clusters(ax):
+    xy = np.array([[0.0, 0], [1, 1], [5, 5], [6, 6], [5.5, 5.6]])
+    assert plots.plot_map(xy, np.array([0, 0, 2, 2, 2]), ax=ax) is ax
+    assert ax.get_title(loc="left") + ax.get_title() == "2 clusters"
+    assert {t.get_text() for t in ax.texts} == {"0", "2"}
+    colours = ax.collections[0].get_facecolors()[:, :3]
+    np.testing.assert_allclose(colours[2], to_rgb(plots.PALETTE[2]))
+
+
+def test_a_dendrogram_is_scipys_with_its_heights_as_n_eff(ax):
+    tree = bundle()
+    plots.plot_dendrogram(tree, ax=ax)
+    expected = dendrogram(tree.linkage, no_plot=True)
+    drawn = sorted(path.vertices[1, 1] for c in ax.collections for path in c.get_paths())
+    assert drawn == sorted(top for _, top, _, _ in expected["dcoord"])
+    assert [t.get_text() for t in ax.get_xticklabels()] == expected["ivl"]
+    assert ax.yaxis.get_major_formatter()(np.log(120 / 10), None) == "10"
+
+
+def test_curves_mark_the_epochs_of_moves(ax):
+    made = bundle()
+    plots.plot_curves(made.history, made.moves, ax=ax)
+    lines = {line.get_label(): line for line in ax.lines}
+    assert list(lines["training"].get_ydata()) == [5, 4, 3, 2.5, 2]
+    assert [line.get_xdata()[0] for line in ax.lines[1:]] == [4, 5]
+
+
+def test_a_mixtures_bound_is_its_curve(ax):
+    plots.plot_curves({"update": np.array([1.0, 2]), "bound": np.array([-9.0, -8])}, ax=ax)
+    assert [list(line.get_ydata()) for line in ax.lines] == [[-9, -8]]
+
+
+def test_samples_and_weights_have_a_row_and_a_rank_each(ax):
+    plots.plot_samples(of_images().samples, ax=ax)
+    assert [t.get_text() for t in ax.get_yticklabels()] == list("012345")
+    other = Figure().subplots()
+    plots.plot_weights(np.array([0.2, 0.7, 0.1]), ax=other)
+    assert list(other.lines[0].get_ydata()) == [0.7, 0.2, 0.1]
+
+
+def test_axes_may_be_left_out(monkeypatch):
+    from matplotlib import pyplot
+
+    monkeypatch.setattr(pyplot, "gca", Figure().subplots)
+    assert plots.plot_weights(np.array([0.2, 0.8])).lines

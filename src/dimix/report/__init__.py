@@ -14,11 +14,12 @@ import rich.table
 from dimix.records import Record, atomic_write, read_run, write_records
 from dimix.report import render
 from dimix.report.figures import save_figures
+from dimix.report.fit import write_fit_report
 from dimix.report.grid import in_order
 from dimix.report.page import page
 from dimix.report.tables import csv_columns, csv_lines, score_table, table2
 
-__all__ = ["ReportFiles", "terminal_table", "write_report"]
+__all__ = ["ReportFiles", "terminal_table", "write_fit_report", "write_report"]
 
 
 @dataclass(frozen=True, slots=True)

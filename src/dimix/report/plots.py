@@ -1,18 +1,23 @@
 """Plot helpers: each draws one kind of panel on matplotlib axes and returns them.
 
 They take arrays and know neither cells nor files; `figures` decides what is drawn from what.
+Those whose names begin with `plot_` are for users: axes may be left out, and pyplot's current
+ones are then drawn on.
 """
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Integer, UInt8
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from scipy.cluster.hierarchy import dendrogram
+
+from dimix.records import Move
 
 STYLE: dict[str, Any] = {
     "axes.axisbelow": True,
@@ -61,6 +66,19 @@ EFFECTIVE_SHARE = 0.005  # the share above which a record counts a cluster as ef
 
 Curves = Mapping[str, Float[np.ndarray, " E"]]
 Colours = Float[np.ndarray, "n 3"]
+
+
+@runtime_checkable
+class Tree(Protocol):
+    """A merge tree as scipy takes it, with heights log(n_rows / N_eff)."""
+
+    @property
+    def linkage(self) -> Float[np.ndarray, "M 4"]:
+        """Nodes, height, number of components of each merge."""
+
+    @property
+    def n_rows(self) -> float:
+        """The rows under the root."""
 
 
 def row_style(row: str, points: int) -> dict[str, Any]:
@@ -197,3 +215,65 @@ def weight_panel(ax: Axes, weights: Mapping[str, Float[np.ndarray, " T"]], title
     log_axis(ax, lambda weight: f"{100 * weight:g}%")
     ax.set_ylim(SMALLEST_WEIGHT / 1.5, 1.5)
     return with_legend(ax)
+
+
+def current(ax: Axes | None) -> Axes:
+    """The axes that are given, or pyplot's current ones."""
+    if ax is not None:
+        return ax
+    from matplotlib import pyplot  # chooses a display, which a report has no use for
+
+    return pyplot.gca()
+
+
+def plot_map(
+    xy: Float[np.ndarray, "n 2"], clusters: Integer[np.ndarray, " n"], ax: Axes | None = None
+) -> Axes:
+    """Points of a plane in their clusters' colours, each cluster's number at its median."""
+    n_clusters = len(np.unique(clusters))
+    title = f"{n_clusters} clusters" if n_clusters > 1 else "one cluster"
+    return name_groups(latent_panel(current(ax), xy, class_colours(clusters), title), xy, clusters)
+
+
+def plot_dendrogram(hierarchy: Tree, ax: Axes | None = None) -> Axes:
+    """The tree over components (`hierarchy_` of a fitted model), its heights as N_eff."""
+    ax = current(ax)
+    dendrogram(hierarchy.linkage, ax=ax, color_threshold=0, above_threshold_color=PALETTE[0])
+    powers = np.arange(int(np.log10(max(hierarchy.n_rows, 1))), -1, -1)
+    ax.set_yticks(np.log(hierarchy.n_rows) - powers * np.log(10))
+    ax.yaxis.set_major_formatter(
+        FuncFormatter(lambda height, _: f"{hierarchy.n_rows * np.exp(-height):,.0f}")
+    )
+    top = 1.05 * float(hierarchy.linkage[-1, 2]) or 1.0
+    ax.set(ylabel="N_eff", xlabel="component", ylim=(0, top))
+    return ax
+
+
+def plot_curves(history: Curves, moves: Sequence[Move] = (), ax: Axes | None = None) -> Axes:
+    """Loss by epoch, training dashed; a mixture's bound by update. Epochs with moves are dotted.
+
+    `history` and `moves` are those of a `FitBundle`.
+    """
+    ax = current(ax)
+    if "bound" in history:
+        ax.plot(history["update"], history["bound"], color=PALETTE[0], label="bound")
+        ax.set(xlabel="update", ylabel="nats")
+        return with_legend(ax)
+    styles = {"train_loss": ("training", "--"), "val_loss": ("validation", "-")}
+    for column, (label, line) in styles.items():
+        if column in history:
+            ax.plot(history["epoch"], history[column], line, color=PALETTE[0], label=label)
+    for epoch in sorted({move.epoch for move in moves}):
+        ax.axvline(epoch, color="#6b7280", linewidth=1, linestyle=":")
+    ax.set(xlabel="epoch", ylabel="loss, nats per sample")
+    return with_legend(ax)
+
+
+def plot_samples(images: UInt8[np.ndarray, "R C H W"], ax: Axes | None = None) -> Axes:
+    """Images in rows, a row a cluster, each with its number."""
+    return image_panel(current(ax), images, [str(k) for k in range(len(images))])
+
+
+def plot_weights(weights: Float[np.ndarray, " T"], ax: Axes | None = None) -> Axes:
+    """A mixture's weights in falling order on a log axis."""
+    return weight_panel(current(ax), {"weights": np.sort(weights)[::-1]}, f"{len(weights)} weights")

@@ -1,4 +1,4 @@
-"""What a run leaves behind: the schema of a result record and of a cell's bundle.
+"""What a run of the experiment leaves behind: the schema of a record and of a cell's bundle.
 
 A *cell* is one row of the experiment at one latent dimension and one seed. It leaves
 
@@ -14,15 +14,15 @@ later, without a model.
 
 import csv
 import json
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from dimix.records.files import atomic_write
 
 SCHEMA = 1
 SCORES = ("acc", "nmi", "cs", "ari", "n_clusters", "n_effective")
@@ -108,20 +108,6 @@ class Cell:
 def cell_path(row: str, latent_dim: int, seed: int) -> str:
     """A cell's folder, relative to its run's."""
     return f"cells/z{latent_dim}-seed{seed}/{row}"
-
-
-@contextmanager
-def atomic_write(file: Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """Open a file that appears under its name whole or not at all; text is UTF-8."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_name(f".{file.name}.{os.getpid()}.part")
-    try:
-        with beside.open(mode, encoding=None if "b" in mode else "utf-8") as out:
-            yield out
-        beside.replace(file)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
 
 
 def write_record(record: Record, folder: Path) -> None:
