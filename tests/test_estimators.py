@@ -111,6 +111,24 @@ def test_bad_parameters_are_named(parameter: str, value: object, images: np.ndar
         VAE(**QUICK | {parameter: value}).fit(images)
 
 
+@pytest.mark.parametrize(
+    ("kind", "parameter", "value"),
+    [
+        (GMVAE, "n_components", 0),
+        (GMVAE, "w_dim", 0),
+        (GMVAE, "y_kl_min", -1.0),
+        (Algorithm1, "n_components", 0),
+        (Algorithm1, "temperature", 0.0),
+        (Algorithm1, "kl_weight", -0.1),
+    ],
+)
+def test_bad_parameters_of_a_model_are_named(
+    kind: type[DeepEstimator], parameter: str, value: object, images: np.ndarray
+) -> None:
+    with pytest.raises(ValueError, match=f"{parameter} must be .*{re.escape(repr(value))}"):
+        kind(**QUICK, **{parameter: value}).fit(images)
+
+
 def test_other_shapes_are_refused_later(images: np.ndarray) -> None:
     model = VAE(**QUICK).fit(images)
     with pytest.raises(ValueError, match=r"shape \(4, 8\); the model was fitted to .*\(8, 8\)"):

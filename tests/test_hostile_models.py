@@ -16,11 +16,11 @@ import torch
 from safetensors.torch import load as parse
 
 import dimix
-from dimix.mixture.estimator.folder import SavedModel, read_folder, write_folder
+from dimix.mixture.estimator.folder import read_folder, write_folder
 from saved_models import KEPT, MODELS, rows
+from tampering import refused, set_entry, tamper
 
 X = rows()
-Change = Callable[[dict[str, Any], dict[str, Any], dict[str, torch.Tensor]], Any]
 
 
 @pytest.fixture(scope="module")
@@ -39,26 +39,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def model(whole: Path, tmp_path: Path) -> Path:
     """A copy of it to spoil."""
     return Path(shutil.copytree(whole, tmp_path / "model"))
-
-
-def tamper(folder: Path, change: Change) -> None:
-    """Change what a folder says, under right checksums: somebody means it."""
-    saved = read_folder(folder)
-    config, metadata = (json.loads(json.dumps(part)) for part in (saved.config, saved.metadata))
-    tensors = dict(saved.tensors["mixture.safetensors"])
-    change(config, metadata, tensors)
-    config.pop("sha256")
-    changed = SavedModel(folder, config, metadata, {"mixture.safetensors": tensors})
-    shutil.rmtree(folder)
-    write_folder(changed, overwrite=False, check=str)
-
-
-def refused(folder: Path) -> str:
-    """The one error that loading gives."""
-    with pytest.raises(ValueError, match=str(folder)) as error:
-        dimix.load(folder)
-    assert len(str(error.value).splitlines()) == 1
-    return str(error.value)
 
 
 def test_the_spoiled_copy_is_sound_before(model: Path) -> None:
@@ -195,13 +175,7 @@ CONFIGS: dict[str, tuple[str, Any, str]] = {
 def test_a_config_that_says_what_cannot_be(
     entry: str, value: Any, message: str, model: Path
 ) -> None:
-    def change(config: dict[str, Any], *_: Any) -> None:
-        *above, name = entry.split(".")
-        for part in above:
-            config = config[part]
-        config[name] = value
-
-    tamper(model, change)
+    tamper(model, lambda config, *_: set_entry(config, entry, value))
     assert message in refused(model)
 
 

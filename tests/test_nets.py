@@ -2,9 +2,45 @@
 
 import pytest
 import torch
+from sklearn.base import clone
+from torch import nn
 from torch.distributions import Bernoulli, Normal
 
-from dimix.nets import Decoder, Encoder, decoder_body, diagonal_normal, encoder_body
+from dimix import GMVAE, VAE
+from dimix.nets import (
+    MLP,
+    Decoder,
+    Encoder,
+    decoder_body,
+    diagonal_normal,
+    encoder_body,
+)
+
+QUICK = {"epochs": 1, "batch_size": 16, "random_state": 0, "progress": False}
+
+
+class Mine:
+    """Networks of one's own, with noise and running averages in training."""
+
+    def encoder(self, shape: tuple[int, ...]) -> nn.Module:
+        folded = nn.Sequential(nn.Unflatten(1, (1, *shape)), nn.Conv2d(1, 3, 3), nn.Dropout())
+        return nn.Sequential(folded, nn.Flatten(), nn.LazyLinear(11), nn.BatchNorm1d(11))
+
+    def decoder(self, shape: tuple[int, ...], latent_dim: int) -> nn.Module:
+        return nn.Linear(latent_dim, shape[0] * shape[1])
+
+
+class Wrong(Mine):
+    """The parts of it that are wrong are given."""
+
+    def __init__(self, encoder: object = None, decoder: object = None) -> None:
+        self.parts = {"encoder": encoder, "decoder": decoder}
+
+    def encoder(self, shape: tuple[int, ...]) -> object:
+        return self.parts["encoder"] or super().encoder(shape)
+
+    def decoder(self, shape: tuple[int, ...], latent_dim: int) -> object:
+        return self.parts["decoder"] or super().decoder(shape, latent_dim)
 
 
 @pytest.mark.parametrize(
@@ -65,3 +101,41 @@ def test_heads_are_the_named_likelihoods() -> None:
     p = bernoulli.mean
     expected = (x * p.log() + (1 - x) * (1 - p).log()).sum(-1)
     torch.testing.assert_close(bernoulli.log_prob(x), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_widths_are_those_asked_for_and_mirrored() -> None:
+    def widths(body: nn.Module) -> list[int]:
+        return [layer.out_features for layer in body if isinstance(layer, nn.Linear)]
+
+    assert widths(encoder_body(MLP((7, 5)), (3, 4)).module) == [7, 5]
+    assert widths(decoder_body(MLP((7, 5)), (3, 4), 2)) == [5, 7, 12]
+    assert MLP().widths == (500, 500, 2000)
+    with pytest.raises(ValueError, match="widths must be positive integers"):
+        MLP((3, 0))
+
+
+@pytest.mark.parametrize("kind", [VAE, GMVAE])
+@pytest.mark.parametrize("architecture", [MLP((8,)), Mine()])
+def test_networks_of_ones_own_are_made_anew_at_each_fit(kind: type, architecture: object) -> None:
+    X = torch.rand(48, 6, 5, generator=torch.Generator().manual_seed(0)).numpy()
+    model = kind(2, architecture=architecture, **QUICK)
+    first = model.fit(X).transform(X)
+    assert (model.fit(X).transform(X) == first).all()
+    assert (clone(model).fit(X).transform(X) == first).all()
+    assert model.reconstruct(X).shape == X.shape
+
+
+@pytest.mark.parametrize(
+    ("architecture", "message"),
+    [
+        ("resnet", "architecture must be 'mlp', 'conv', .*; found 'resnet'"),
+        (MLP, "architecture must be .* found <class"),
+        (nn.Linear(2, 2), r"architecture must be .* found Linear\("),
+        (Wrong(encoder=nn.Unflatten(1, (6, 5))), r"features \[B, H\] of rows \[B, 30\]; .*2, 6, 5"),
+        (Wrong(decoder=nn.Linear(2, 29)), r"rows \[B, 30\] of latents \[B, 2\]; .* made \[2, 29\]"),
+        (Wrong(encoder=nn.Linear(29, 3)), r"the encoder could not take rows \[2, 30\]: .*mat1"),
+    ],
+)
+def test_networks_that_do_not_fit_are_refused(architecture: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        VAE(2, **QUICK).set_params(architecture=architecture).fit(torch.rand(20, 6, 5).numpy())

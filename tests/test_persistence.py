@@ -15,7 +15,7 @@ from sklearn.exceptions import NotFittedError
 
 import dimix
 from dimix.mixture import DirichletProcessGaussianMixture
-from saved_models import KEPT, MODELS, rows
+from saved_models import KEPT, MODELS, rows, same
 
 X = rows()
 TYPES = ["full", "tied", "diag", "spherical"]
@@ -32,17 +32,7 @@ def round_trip(mixture: Any, folder: Path) -> DirichletProcessGaussianMixture:
 
 
 def assert_same(value: Any, other: Any) -> None:
-    """Equal to the bit, dataclasses and what they hold included."""
-    assert type(value) is type(other)
-    if isinstance(value, torch.Tensor | np.ndarray):
-        assert value.dtype == other.dtype
-        assert value.shape == other.shape
-        assert np.array_equal(np.asarray(value), np.asarray(other), equal_nan=value.dtype != object)
-    elif hasattr(value, "__dataclass_fields__"):
-        for name in value.__dataclass_fields__:
-            assert_same(getattr(value, name), getattr(other, name))
-    else:
-        assert value == other
+    assert same(value, other), f"{value} is not {other}"
 
 
 def assert_same_answers(mixture: Any, loaded: Any, X: Any) -> None:

@@ -6,19 +6,21 @@ convolutional pair folds and unfolds by itself.
 
     encoder  x [B, P] -> Normal over z [B, D]
     decoder  z [B, D] -> Bernoulli or Normal over x [B, P]
+
+Each is a body, made by `Networks` ("mlp", "conv" or one's own), and a head that is ours.
 """
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Distribution, Independent, Normal
 
-Architecture = Literal["mlp", "conv"]
 Likelihood = Literal["bernoulli", "gaussian"]
 HIDDEN = (500, 500, 2000)
 LOG_VAR_SPEED = 10.0
@@ -92,8 +94,8 @@ class Decoder(nn.Module):
 
 def _by_row(body: nn.Module, x: Float[Tensor, "*B P"]) -> Float[Tensor, "*B hidden"]:
     """A body's features of each row, whatever the axes before it: convolutions take one."""
-    features: Tensor = body(x.flatten(0, -2))
-    return features.view(*x.shape[:-1], -1)
+    features: Tensor = body(x.flatten(0, -2)).unflatten(0, x.shape[:-1])
+    return features
 
 
 class Body(NamedTuple):
@@ -111,37 +113,136 @@ def mlp(sizes: Sequence[int], *, activate_last: bool) -> nn.Sequential:
     return nn.Sequential(*layers if activate_last else layers[:-1])
 
 
+@runtime_checkable
+class Networks(Protocol):
+    """The bodies of encoder and decoder, which a fit makes anew; the heads are added to them."""
+
+    def encoder(self, shape: tuple[int, ...]) -> nn.Module:
+        """x [B, P] -> features [B, H], as many as one likes, for samples of a shape."""
+
+    def decoder(self, shape: tuple[int, ...], latent_dim: int) -> nn.Module:
+        """z [B, D] -> a number an entry, [B, P]: logits (Bernoulli) or means (Gaussian)."""
+
+
+Architecture = Literal["mlp", "conv"] | Networks
+
+
+@dataclass(frozen=True)
+class MLP:
+    """Fully connected layers P-500-500-2000, or other ``widths``, and mirrored."""
+
+    widths: tuple[int, ...] = HIDDEN
+
+    def __post_init__(self) -> None:
+        if not self.widths or min(self.widths) < 1:
+            raise ValueError(f"widths must be positive integers, at least one; got {self.widths!r}")
+
+    def encoder(self, shape: tuple[int, ...]) -> nn.Module:
+        return mlp([math.prod(shape), *self.widths], activate_last=True)
+
+    def decoder(self, shape: tuple[int, ...], latent_dim: int) -> nn.Module:
+        return mlp([latent_dim, *reversed(self.widths), math.prod(shape)], activate_last=False)
+
+
+@dataclass(frozen=True)
+class Convolutions:
+    """Three strided convolutions over images [H, W] or [H, W, C], and mirrored."""
+
+    def encoder(self, shape: tuple[int, ...]) -> nn.Module:
+        height, width, channels = image_shape(shape)
+        small = math.ceil(height / 8) * math.ceil(width / 8) * 128
+        return nn.Sequential(
+            nn.Unflatten(-1, (height, width, channels)),
+            ChannelsFirst(),
+            *(nn.Conv2d(channels, 32, 5, stride=2, padding=2), nn.ReLU()),
+            *(nn.Conv2d(32, 64, 5, stride=2, padding=2), nn.ReLU()),
+            *(nn.Conv2d(64, 128, 3, stride=2, padding=1), nn.ReLU()),
+            *(nn.Flatten(-3), nn.Linear(small, 512), nn.ReLU()),
+        )
+
+    def decoder(self, shape: tuple[int, ...], latent_dim: int) -> nn.Module:
+        height, width, channels = image_shape(shape)
+        rows, columns = math.ceil(height / 8), math.ceil(width / 8)
+        inner = rows * columns * 128
+        return nn.Sequential(
+            *(nn.Linear(latent_dim, 512), nn.ReLU(), nn.Linear(512, inner), nn.ReLU()),
+            nn.Unflatten(-1, (128, rows, columns)),
+            *(nn.ConvTranspose2d(128, 64, 4, stride=2, padding=1), nn.ReLU()),
+            *(nn.ConvTranspose2d(64, 32, 4, stride=2, padding=1), nn.ReLU()),
+            nn.ConvTranspose2d(32, channels, 4, stride=2, padding=1),
+            CropToRows(height, width),
+        )
+
+
+def networks(architecture: object) -> Networks:
+    """The networks of an architecture, which may be named.
+
+    Raises:
+        ValueError: it is neither a name nor has it the two methods.
+    """
+    if isinstance(architecture, str):
+        if architecture not in ("mlp", "conv"):
+            raise ValueError(_no_architecture(architecture))
+        return MLP(HIDDEN) if architecture == "mlp" else Convolutions()
+    if isinstance(architecture, type) or not isinstance(architecture, Networks):
+        raise ValueError(_no_architecture(architecture))
+    return architecture
+
+
+def _no_architecture(found: object) -> str:
+    return (
+        "architecture must be 'mlp', 'conv', dimix.nets.MLP(widths) or an object with the methods "
+        f"encoder(shape) and decoder(shape, latent_dim); found {found!r}"
+    )
+
+
 def encoder_body(architecture: Architecture, shape: Sequence[int]) -> Body:
-    """P-500-500-2000, or three strided convolutions over images [H, W] or [H, W, C]."""
-    if architecture == "mlp":
-        return Body(mlp([math.prod(shape), *HIDDEN], activate_last=True), HIDDEN[-1])
-    height, width, channels = image_shape(shape)
-    small = math.ceil(height / 8) * math.ceil(width / 8) * 128
-    layers = [
-        nn.Unflatten(-1, (height, width, channels)),
-        ChannelsFirst(),
-        *(nn.Conv2d(channels, 32, 5, stride=2, padding=2), nn.ReLU()),
-        *(nn.Conv2d(32, 64, 5, stride=2, padding=2), nn.ReLU()),
-        *(nn.Conv2d(64, 128, 3, stride=2, padding=1), nn.ReLU()),
-        *(nn.Flatten(-3), nn.Linear(small, 512), nn.ReLU()),
-    ]
-    return Body(nn.Sequential(*layers), 512)
+    """The body of an encoder, tried on two rows.
+
+    Raises:
+        ValueError: it does not make features of rows.
+    """
+    n_entries, module = math.prod(shape), networks(architecture).encoder(tuple(shape))
+    found = _shape_of_two("encoder", module, n_entries)
+    if len(found) != 2 or found[0] != 2:
+        raise ValueError(
+            f"architecture: the encoder must make features [B, H] of rows [B, {n_entries}]; for "
+            f"two rows it made {list(found)}"
+        )
+    return Body(module, found[1])
 
 
 def decoder_body(architecture: Architecture, shape: Sequence[int], latent_dim: int) -> nn.Module:
-    """The encoder's body mirrored."""
-    if architecture == "mlp":
-        return mlp([latent_dim, *reversed(HIDDEN), math.prod(shape)], activate_last=False)
-    height, width, channels = image_shape(shape)
-    rows, columns = math.ceil(height / 8), math.ceil(width / 8)
-    return nn.Sequential(
-        *(nn.Linear(latent_dim, 512), nn.ReLU(), nn.Linear(512, rows * columns * 128), nn.ReLU()),
-        nn.Unflatten(-1, (128, rows, columns)),
-        *(nn.ConvTranspose2d(128, 64, 4, stride=2, padding=1), nn.ReLU()),
-        *(nn.ConvTranspose2d(64, 32, 4, stride=2, padding=1), nn.ReLU()),
-        nn.ConvTranspose2d(32, channels, 4, stride=2, padding=1),
-        CropToRows(height, width),
-    )
+    """The body of a decoder, tried on two latents.
+
+    Raises:
+        ValueError: it does not make rows of latents.
+    """
+    n_entries = math.prod(shape)
+    module = networks(architecture).decoder(tuple(shape), latent_dim)
+    found = _shape_of_two("decoder", module, latent_dim)
+    if found != (2, n_entries):
+        raise ValueError(
+            f"architecture: the decoder must make rows [B, {n_entries}] of latents "
+            f"[B, {latent_dim}]; for two latents it made {list(found)}"
+        )
+    return module
+
+
+def _shape_of_two(name: str, module: nn.Module, n_features: int) -> tuple[int, ...]:
+    """The shape of what a body makes of two rows."""
+    try:
+        module.eval()  # without noise, and without a trace
+        with torch.no_grad():
+            made: Tensor = module(torch.zeros(2, n_features))
+    # What a module of one's own raises can be anything.
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise ValueError(
+            f"architecture: the {name} could not take rows [2, {n_features}]: {reason}"
+        ) from error
+    module.train()
+    return tuple(made.shape)
 
 
 def image_shape(shape: Sequence[int]) -> tuple[int, int, int]:

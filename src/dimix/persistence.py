@@ -5,6 +5,7 @@ looked up in ``READERS`` and nowhere else: no name in a file is ever imported.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from reprlib import repr as short
 from typing import Any
@@ -18,8 +19,18 @@ def _mixture(saved: SavedModel) -> DirichletProcessGaussianMixture:
     return saved_mixture.read(saved, DirichletProcessGaussianMixture)
 
 
+def _deep(name: str, saved: SavedModel) -> Any:
+    # Lightning takes seconds to import, which a mixture does not need.
+    from dimix import estimators
+    from dimix.estimators import saved as saved_deep
+
+    return saved_deep.read(saved, getattr(estimators, name))
+
+
+DEEP = ("VAE", "GMVAE", "Algorithm1", "DeepInfiniteMixture")
 READERS: Mapping[str, Callable[[SavedModel], Any]] = {
     saved_mixture.CLASS: _mixture,
+    **{name: partial(_deep, name) for name in DEEP},
 }
 """What turns the checked files of each class into a fitted estimator."""
 

@@ -155,8 +155,9 @@ class InfiniteMixture(nn.Module):
         """Φ of each view, differentiable in the mean and the variance of q."""
         mean, var = q.mean, q.variance
         centred = mean - self.prior.centre.to(mean)
-        phi: Tensor = self.prior.family.features(centred.flatten(0, 1), var.flatten(0, 1))
-        return phi.unflatten(0, mean.shape[:2])
+        flat = self.prior.family.features(centred.flatten(0, 1), var.flatten(0, 1))
+        phi: Tensor = flat.unflatten(0, mean.shape[:2])
+        return phi
 
     def logits(self, phi: Float[Tensor, "B F"], views: int) -> Float[Tensor, "B T"]:
         """L of objects with the Φ of their views added up; components without rows get none."""

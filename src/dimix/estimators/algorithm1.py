@@ -1,6 +1,7 @@
 """The paper's Algorithm 1 as an estimator."""
 
 from dataclasses import KW_ONLY
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from dimix import models
 from dimix.estimators.base import DeepClusterer, estimator
 from dimix.estimators.gmvae import GMVAE
+from dimix.mixture.estimator.arguments import check_choice, check_number
 from dimix.models.algorithm1 import Gumbel
 
 
@@ -29,6 +31,13 @@ class Algorithm1(DeepClusterer):
     temperature: float = 1.0
     kl_weight: float = 0.0
     pretrained: GMVAE | None = None
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_number("n_components", self.n_components, low=1, integer=True)
+        check_choice("gumbel", self.gumbel, get_args(Gumbel))
+        check_number("temperature", self.temperature, low=0, closed=False)
+        check_number("kl_weight", self.kl_weight, low=0)
 
     def build(self, shape: tuple[int, ...]) -> models.Algorithm1:
         """The untrained model, or the pretrained GMVAE's networks in it."""

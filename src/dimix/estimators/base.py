@@ -5,10 +5,11 @@ Bernoulli likelihood). Reconstructions and samples come back as floats in the sh
 samples, bytes having been divided by 255.
 """
 
+import zlib
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import torch
@@ -20,23 +21,28 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from dimix import models
-from dimix.estimators.inputs import as_tensor, check_rows, likelihood_of
-from dimix.nets import Architecture, Likelihood
+from dimix.estimators import saved
+from dimix.estimators.inputs import as_tensor, check_rows, likelihood_of, summary_of
+from dimix.mixture.estimator.arguments import check_choice
+from dimix.mixture.inference.distributed import check_same, from_first, in_use, together
+from dimix.nets import Architecture, Likelihood, networks
 from dimix.training import (
     CHUNK,
     EVALUATION,
+    Device,
     Precision,
+    Ranks,
     Scorer,
     Training,
     as_float,
     average_terms,
+    device_of,
     epoch_seed,
     in_chunks,
     train,
 )
 
 Array = NDArray[np.floating[Any]]
-CPU = torch.device("cpu")
 PAPER_EPOCHS = 100
 
 # A dataclass writes the constructor that scikit-learn asks for (every parameter by name, kept
@@ -52,9 +58,12 @@ class DeepEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         latent_dim: D, the number of latent features.
         likelihood: "bernoulli" for data in [0, 1], "gaussian" for anything; "auto" takes the
             first where the training data allow it.
-        architecture: "mlp" (P-500-500-2000-D and mirrored) or "conv" for images.
+        architecture: "mlp" (P-500-500-2000-D and mirrored), `dimix.nets.MLP(widths)`, "conv" for
+            images, or `dimix.nets.Networks` of one's own.
         epochs: passes over the data; None takes the model's own number, the paper's 100.
         batch_size, learning_rate: of Adam.
+        device: "cpu", "cuda", or "auto" for the second where there is one.
+        devices, num_nodes: how many of them on each of how many machines share every minibatch.
         precision: "auto" takes bfloat16 where the processor is faster with it.
         random_state: an integer makes the fit reproducible.
         checkpoint_dir: a folder for a checkpoint after every epoch; a fit that finds one there
@@ -66,6 +75,7 @@ class DeepEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         model_: the torch module.
         history_: a list with one dict an epoch: seconds, `train_*` and `val_*` bound terms.
         sample_shape_: the shape of one sample.
+        data_summary_: `n_rows` of the training data, and `min`, `max` and `mean` of its numbers.
     """
 
     latent_dim: int = 10
@@ -75,6 +85,9 @@ class DeepEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     epochs: int | None = None
     batch_size: int = 256
     learning_rate: float = 1e-3
+    device: Device = "cpu"
+    devices: int = 1
+    num_nodes: int = 1
     precision: Precision = "auto"
     random_state: int | None = None
     checkpoint_dir: str | Path | None = None
@@ -98,25 +111,50 @@ class DeepEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         `X_val` adds validation terms to `history_`, and `scorer`, called with this estimator
         after each epoch, any further columns. Neither influences the training.
 
+        Several processes (`devices`, `num_nodes`) call this alike, each with all of `X`.
+
         Raises:
             ValueError: bad data or parameters, before any work.
             DivergedError: the loss became NaN or infinite.
+            RuntimeError: another of several processes has failed.
         """
         self._check_parameters()
-        rows = check_rows(self, X, self.likelihood, reset=True)
+        with self._ranks().joined():
+            rows, x_val = self._prepare(X, X_val)
+            with torch.random.fork_rng():
+                torch.manual_seed(self.seed_)
+                self.model_: Any = self.build(tuple(self.sample_shape_))
+            self.history_: list[dict[str, float]] = self._train(
+                rows.flatten(1),
+                None if x_val is None else x_val.flatten(1),
+                None if scorer is None else lambda: scorer(self),
+            )
+        return self
+
+    def _prepare(self, X: Any, X_val: ArrayLike | None) -> tuple[Tensor, Tensor | None]:
+        """The checked data, and what all ranks must have alike: the data and the seed."""
+        with self._ranks().sharing():
+            with together():
+                rows, x_val = self._checked(X, X_val)
+            if in_use():
+                check_same("X (its checksum is compared)", zlib.crc32(rows.numpy().data))
+            self.seed_ = from_first(
+                lambda: int(check_random_state(self.random_state).randint(2**31))
+            )
+        self.sample_shape_, self.data_summary_ = rows.shape[1:], summary_of(rows)
+        return rows, x_val
+
+    def _checked(self, X: Any, X_val: ArrayLike | None) -> tuple[Tensor, Tensor | None]:
+        """Both sets of data as tensors [N, ...]."""
+        rows, n_ranks = check_rows(self, X, self.likelihood, reset=True), self._ranks().number
+        if min(len(rows), self.batch_size) < n_ranks:
+            raise ValueError(
+                f"{n_ranks} processes need as many samples a minibatch; found "
+                f"batch_size={self.batch_size} and {len(rows)} samples in X"
+            )
         self.likelihood_ = likelihood_of(rows) if self.likelihood == "auto" else self.likelihood
         x_val = None if X_val is None else check_rows(self, X_val, self.likelihood_, name="X_val")
-        self.sample_shape_ = rows.shape[1:]
-        self.seed_ = int(check_random_state(self.random_state).randint(2**31))
-        with torch.random.fork_rng():
-            torch.manual_seed(self.seed_)
-            self.model_: Any = self.build(tuple(self.sample_shape_))
-        self.history_: list[dict[str, float]] = self._train(
-            rows.flatten(1),
-            None if x_val is None else x_val.flatten(1),
-            None if scorer is None else lambda: scorer(self),
-        )
-        return self
+        return rows, x_val
 
     def _train(
         self, rows: Tensor, x_val: Tensor | None, scorer: Scorer | None
@@ -130,7 +168,7 @@ class DeepEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
     def _check_parameters(self) -> None:
-        for name in ("latent_dim", "epochs", "batch_size"):
+        for name in ("latent_dim", "epochs", "batch_size", "devices", "num_nodes"):
             value = getattr(self, name)
             if name == "epochs" and value is None:
                 continue
@@ -138,6 +176,13 @@ class DeepEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 raise ValueError(f"{name} must be a positive integer; found {value!r}")
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate must be positive; found {self.learning_rate!r}")
+        networks(self.architecture)
+        check_choice("device", self.device, get_args(Device))
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise ValueError("device='cuda', but torch finds none here; use 'cpu' or 'auto'")
+
+    def _ranks(self) -> Ranks:
+        return Ranks(self.device, self.devices, self.num_nodes)
 
     def _training(self) -> Training:
         title = type(self).__name__ if self.progress is True else self.progress
@@ -147,6 +192,7 @@ class DeepEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             learning_rate=self.learning_rate,
             seed=self.seed_,
             precision=self.precision,
+            ranks=self._ranks(),
             checkpoint_dir=Path(self.checkpoint_dir) if self.checkpoint_dir else None,
             progress=title or None,
             logger=self.logger,
@@ -165,7 +211,7 @@ class DeepEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def transform(self, X: ArrayLike) -> Array:
         """Latent means, [N, D]."""
         check_is_fitted(self, "model_")
-        return in_chunks(self.model_.embed, self._rows(X), CPU).numpy()
+        return in_chunks(self.model_.embed, self._rows(X), device_of(self.model_)).numpy()
 
     def inverse_transform(self, Z: ArrayLike) -> Array:
         """Means of p(x | z) for latents [N, D], in the shape of the data's samples."""
@@ -173,7 +219,7 @@ class DeepEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         z = as_tensor(np.asarray(Z, dtype=np.float32))
         if z.ndim != 2 or z.shape[1] != self.latent_dim:
             raise ValueError(f"Z must be [N, {self.latent_dim}]; found {list(z.shape)}")
-        x = in_chunks(lambda part: self.model_.decode(part).mean, z, CPU)
+        x = in_chunks(lambda part: self.model_.decode(part).mean, z, device_of(self.model_))
         images: Array = x.unflatten(1, self.sample_shape_).numpy()
         return images
 
@@ -186,6 +232,19 @@ class DeepEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         rows = self._rows(X)
         terms = average_terms(self.model_, rows, epoch_seed(self.seed_, 0, EVALUATION))
         return {name: value for name, value in terms.items() if name != "loss"}
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
+        """Save the fitted model as a folder of JSON and safetensors, for `dimix.load`.
+
+        The folder appears whole or not at all. What was fitted comes back to the bit, on the
+        CPU. Left behind is what a fitted model does not need: `checkpoint_dir`, `progress`,
+        `logger`, `device`, `devices`, `num_nodes`, `pretrained`, and an `augment` of one's own.
+
+        Raises:
+            FileExistsError: the folder exists, and is not a saved model or not to be overwritten.
+            ValueError: a parameter that is saved is no number, text or list of these.
+        """
+        saved.write(self, folder, overwrite=overwrite)
 
     def score(self, X: ArrayLike, y: object = None) -> float:
         """The mean bound on log p(x), nats per sample; higher is better."""
@@ -202,12 +261,12 @@ class LikelihoodMixin:
 
     def score_samples(self, X: ArrayLike, n_draws: int = 32) -> Array:
         """A bound on log p(x) of each sample in nats, the tighter the more draws of z: [N]."""
-        rows = self._rows(X)
+        rows, device = self._rows(X), device_of(self.model_)
         generator = torch.Generator().manual_seed(epoch_seed(self.seed_, 0, EVALUATION))
-        noise = torch.randn(n_draws, self.latent_dim, generator=generator)
+        noise = torch.randn(n_draws, self.latent_dim, generator=generator).to(device)
         with torch.inference_mode():
             parts = [
-                self.model_.log_likelihood(as_float(part), noise)
+                self.model_.log_likelihood(as_float(part).to(device), noise).cpu()
                 for part in rows.split(max(1, CHUNK // n_draws))
             ]
         likelihood: Array = torch.cat(parts).double().numpy()
@@ -238,7 +297,8 @@ class DeepClusterer(ClusterMixin, DeepEstimator):  # type: ignore[misc]
     def predict_proba(self, X: ArrayLike) -> Array:
         """Cluster probabilities, [N, K]."""
         check_is_fitted(self, "model_")
-        return in_chunks(self.model_.log_assignments, self._rows(X), CPU).exp().numpy()
+        rows, device = self._rows(X), device_of(self.model_)
+        return in_chunks(self.model_.log_assignments, rows, device).exp().numpy()
 
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:
         """The most probable cluster of each sample, [N]."""

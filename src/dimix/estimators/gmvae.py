@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from dimix import models
 from dimix.estimators.base import DeepClusterer, estimator
+from dimix.mixture.estimator.arguments import check_number
 
 
 @estimator
@@ -23,6 +24,13 @@ class GMVAE(DeepClusterer):
     n_components: int = 10
     w_dim: int | None = None
     y_kl_min: float = 0.0
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_number("n_components", self.n_components, low=1, integer=True)
+        check_number("y_kl_min", self.y_kl_min, low=0)
+        if self.w_dim is not None:
+            check_number("w_dim", self.w_dim, low=1, integer=True)
 
     def build(self, shape: tuple[int, ...]) -> models.GMVAE:
         """The untrained model for samples of this shape."""

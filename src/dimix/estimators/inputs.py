@@ -10,6 +10,7 @@ from sklearn.utils.validation import validate_data
 from torch import Tensor
 
 from dimix.nets import Likelihood
+from dimix.training import CHUNK
 
 
 def check_rows(
@@ -48,6 +49,14 @@ def likelihood_of(rows: Tensor) -> Likelihood:
     """The likelihood for checked data: "bernoulli" for bytes and for floats in [0, 1]."""
     inside = rows.dtype == torch.uint8 or (rows.min() >= 0 and rows.max() <= 1)
     return "bernoulli" if inside else "gaussian"
+
+
+def summary_of(rows: Tensor) -> dict[str, float]:
+    """How many rows, and the least, greatest and mean number in them, as they were given."""
+    low, high = rows.aminmax()
+    total = sum(float(part.sum(dtype=torch.float64)) for part in rows.split(CHUNK))
+    mean = total / rows.numel()
+    return {"n_rows": len(rows), "min": float(low), "max": float(high), "mean": mean}
 
 
 def as_tensor(array: NDArray[Any]) -> Tensor:

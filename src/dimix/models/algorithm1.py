@@ -20,6 +20,7 @@ take turns here, and neither sees the other's: the paper reports that it does no
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 import torch
@@ -30,7 +31,8 @@ from torch.nn.functional import gumbel_softmax
 
 from dimix.mixture import DirichletProcessGaussianMixture
 from dimix.models.gmvae import GMVAE
-from dimix.models.objective import Model, Objective
+from dimix.models.minibatch import drawn, mean_over, part_of
+from dimix.models.objective import Model, Objective, bound
 from dimix.nets import Architecture, Decoder, Likelihood, decoder_body, encoder_body
 
 Gumbel = Literal["soft", "hard"]
@@ -78,25 +80,30 @@ class Algorithm1(Model):
 
         In float64: nothing in the loss keeps the latents' scale, and they stretch as they grow.
         """
-        self.mixture = DirichletProcessGaussianMixture(
+        mixture = DirichletProcessGaussianMixture(
             n_components=self.n_components, covariance_type="full", moves=False, random_state=seed
-        ).fit(latents.double().numpy(force=True))
+        )
+        self.take(mixture.fit(latents.double().numpy(force=True)))
+
+    def take(self, mixture: DirichletProcessGaussianMixture) -> None:
+        """Take a fitted mixture of full covariance, and its components' means and variances."""
+        self.mixture = mixture
         var = self.mixture.covariances_.diagonal(axis1=-2, axis2=-1).copy()
         self.component_mean.copy_(torch.from_numpy(self.mixture.means_))
         self.component_var.copy_(torch.from_numpy(var))
 
     def objective(self, x: Float[Tensor, "B P"]) -> Objective:
-        mean = self.embed(x)
-        y = gumbel_softmax(
-            self.assign(mean), tau=self.temperature, hard=self.gumbel == "hard", dim=-1
-        )
+        part = part_of(x)
+        mean = self.embed(part)
+        choose = partial(gumbel_softmax, tau=self.temperature, hard=self.gumbel == "hard")
+        y = drawn(choose, self.assign(mean), len(x))
         var = y @ self.component_var
-        z = mean + var.sqrt() * torch.randn_like(mean)
-        terms = {"reconstruction": self.decode(z).log_prob(x)}
+        z = mean + var.sqrt() * drawn(torch.randn_like, mean, len(x))
+        terms = {"reconstruction": self.decode(z).log_prob(part)}
         if self.kl_weight:
             distance = (mean - y @ self.component_mean).square() / var
             terms["prior"] = -0.5 * self.kl_weight * distance.sum(-1)
-        return Objective(-torch.stack(list(terms.values())).sum(0).mean(), terms)
+        return Objective(-mean_over(bound(terms), len(x)), terms)
 
     def embed(self, x: Float[Tensor, "B P"]) -> Float[Tensor, "B D"]:
         """m(x)."""

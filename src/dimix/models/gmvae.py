@@ -23,6 +23,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
+from dimix.models.minibatch import mean_over, part_of, rsample
 from dimix.models.objective import Model, Objective
 from dimix.nets import (
     Architecture,
@@ -81,18 +82,19 @@ class GMVAE(Model):
         self.w_prior = StandardNormal(w_dim)
 
     def objective(self, x: Float[Tensor, "B P"]) -> Objective:
-        h = self.body(x)
+        part = part_of(x)
+        h = self.body(part)
         q_z: Independent[Normal] = self.z_head(h)
         q_w: Independent[Normal] = self.w_head(h)
-        z, w = q_z.rsample(), q_w.rsample()
+        z, w = rsample(q_z, len(x)), rsample(q_w, len(x))
         terms = {
-            "reconstruction": self.decoder(z).log_prob(x),
+            "reconstruction": self.decoder(z).log_prob(part),
             **self.mixture_terms(q_z.log_prob(z), z, w),
             "w_prior": -self.w_prior.kl(q_w),
         }
         free = terms["reconstruction"] + terms["conditional_prior"] + terms["w_prior"]
-        y_kl = (-terms["y_prior"].mean()).clamp_min(self.y_kl_min)
-        return Objective(y_kl - free.mean(), terms)
+        y_kl = (-mean_over(terms["y_prior"], len(x))).clamp_min(self.y_kl_min)
+        return Objective(y_kl - mean_over(free, len(x)), terms)
 
     def mixture_terms(
         self, log_q: Float[Tensor, " B"], z: Float[Tensor, "B D"], w: Float[Tensor, "B W"]

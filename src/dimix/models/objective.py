@@ -13,14 +13,15 @@ class Objective:
     """A minibatch's loss and the terms of its bound.
 
     loss: scalar, mean over the batch, nats per sample.
-    terms: per-sample values [B] by name; their sum is the bound, never clamped or weighted.
+    terms: values [b] by name of each sample, or of those of this rank, if several share the
+        batch; their sum is the bound, never clamped or weighted.
     """
 
     loss: Float[Tensor, ""]
-    terms: Mapping[str, Float[Tensor, " B"]]
+    terms: Mapping[str, Float[Tensor, " b"]]
 
     @property
-    def bound(self) -> Float[Tensor, " B"]:
+    def bound(self) -> Float[Tensor, " b"]:
         return bound(self.terms)
 
 
@@ -28,10 +29,10 @@ class Model(nn.Module):
     """A torch module with an objective; the trainer asks nothing else of it."""
 
     def objective(self, x: Float[Tensor, "B P"]) -> Objective:
-        """The loss and bound terms of a batch."""
+        """The loss and bound terms of a batch, which is whole on every rank."""
         raise NotImplementedError  # abstract
 
 
-def bound(terms: Mapping[str, Float[Tensor, " B"]]) -> Float[Tensor, " B"]:
+def bound(terms: Mapping[str, Float[Tensor, " b"]]) -> Float[Tensor, " b"]:
     """The sum of a bound's terms, per sample."""
     return torch.stack(list(terms.values())).sum(0)

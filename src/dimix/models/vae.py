@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
 
+from dimix.models.minibatch import mean_over, part_of, rsample
 from dimix.models.objective import Model, Objective, bound
 from dimix.nets import Architecture, Decoder, Encoder, Likelihood, decoder_body, encoder_body
 from dimix.priors import InfiniteMixture, StandardNormal
@@ -53,16 +54,19 @@ class VAE(Model):
     def objective(self, x: Float[Tensor, "B P"]) -> Objective:
         q: Independent[Normal] = self.encoder(self.views(x))
         of_prior = self.prior.terms(q)
-        reconstruction = self.decoder(q.rsample()).log_prob(x).sum(0)
-        loss = -(reconstruction + self.prior_weight * bound(of_prior)).mean()
+        reconstruction = self.decoder(rsample(q, len(x))).log_prob(part_of(x)).sum(0)
+        loss = -mean_over(reconstruction + self.prior_weight * bound(of_prior), len(x))
         return Objective(loss, {"reconstruction": reconstruction, **of_prior})
 
-    def views(self, x: Float[Tensor, "B P"]) -> Float[Tensor, "V B P"]:
-        """Random copies of each sample in training mode, the sample itself otherwise."""
+    def views(self, x: Float[Tensor, "B P"]) -> Float[Tensor, "V b P"]:
+        """Random copies of each sample in training mode, the sample itself otherwise.
+
+        Ranks make the copies of the whole batch, each for itself, and keep those of their part.
+        """
         if not self.training or self.augment is None:
-            return x[None]
+            return part_of(x)[None]
         copies: Tensor = self.augment(x.repeat(self.n_views, 1).unflatten(1, self.shape))
-        return copies.reshape(self.n_views, len(x), -1)
+        return part_of(copies.reshape(self.n_views, len(x), -1), 1)
 
     def log_likelihood(
         self, x: Float[Tensor, "B P"], noise: Float[Tensor, "S D"]

@@ -2,9 +2,10 @@
 
 from dimix.training.batches import CHUNK, as_float
 from dimix.training.callbacks import DivergedError, Scorer
-from dimix.training.evaluation import average_terms, in_chunks
+from dimix.training.evaluation import average_terms, device_of, in_chunks
 from dimix.training.fit import LAST, Training, train
 from dimix.training.precision import Precision
+from dimix.training.ranks import Device, Ranks
 from dimix.training.seeds import EVALUATION, MIXTURE, epoch_seed
 
 __all__ = [
@@ -12,12 +13,15 @@ __all__ = [
     "EVALUATION",
     "LAST",
     "MIXTURE",
+    "Device",
     "DivergedError",
     "Precision",
+    "Ranks",
     "Scorer",
     "Training",
     "as_float",
     "average_terms",
+    "device_of",
     "epoch_seed",
     "in_chunks",
     "train",

@@ -1,6 +1,5 @@
 """Batches sliced from memory: one indexing operation a batch, never item by item."""
 
-import math
 from collections.abc import Iterator
 
 import torch
@@ -33,11 +32,17 @@ class Rows(Dataset[Tensor]):
 
 
 class EpochBatches(Sampler[Tensor]):
-    """Index tensors of one epoch's batches, in an order drawn from (seed, epoch)."""
+    """Index tensors of one epoch's batches, in an order drawn from (seed, epoch).
 
-    def __init__(self, n: int, batch_size: int, seed: int) -> None:
-        self.n, self.batch_size, self.seed = n, batch_size, seed
-        self.epoch = 0
+    A last batch with fewer rows than there are ranks to share it joins the one before.
+    """
+
+    def __init__(self, n: int, batch_size: int, seed: int, n_ranks: int = 1) -> None:
+        self.n, self.seed, self.epoch = n, seed, 0
+        whole, rest = divmod(n, batch_size)
+        self.sizes = [batch_size] * whole + [rest] * (rest > 0)
+        if whole and 0 < rest < n_ranks:
+            self.sizes[-2:] = [batch_size + rest]
 
     def set_epoch(self, epoch: int) -> None:
         """Lightning calls this at every epoch's start."""
@@ -45,19 +50,19 @@ class EpochBatches(Sampler[Tensor]):
 
     def __iter__(self) -> Iterator[Tensor]:
         generator = torch.Generator().manual_seed(epoch_seed(self.seed, self.epoch, ORDER))
-        yield from torch.randperm(self.n, generator=generator).split(self.batch_size)
+        yield from torch.randperm(self.n, generator=generator).split(self.sizes)
 
     def __len__(self) -> int:
-        return math.ceil(self.n / self.batch_size)
+        return len(self.sizes)
 
 
 class RowsModule(LightningDataModule):
     """Training rows as shuffled batches."""
 
-    def __init__(self, x: Num[Tensor, "N P"], batch_size: int, seed: int) -> None:
+    def __init__(self, x: Num[Tensor, "N P"], batch_size: int, seed: int, n_ranks: int = 1) -> None:
         super().__init__()
-        self.x, self.batch_size, self.seed = x, batch_size, seed
+        self.x, self.batch_size, self.seed, self.n_ranks = x, batch_size, seed, n_ranks
 
     def train_dataloader(self) -> DataLoader[Tensor]:
-        batches = EpochBatches(len(self.x), self.batch_size, self.seed)
+        batches = EpochBatches(len(self.x), self.batch_size, self.seed, self.n_ranks)
         return DataLoader(Rows(self.x), sampler=batches, batch_size=None)

@@ -96,7 +96,7 @@ class History(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, Plan)
-        row = {f"train_{k}": v for k, v in pl_module.averages.means().items()}
+        row = {f"train_{k}": v for k, v in pl_module.epoch_means().items()}
         if not math.isfinite(row["train_loss"]):
             raise DivergedError(
                 trainer.current_epoch,
@@ -138,10 +138,10 @@ class EpochCheckpoint(Checkpoint):
 
 
 class EpochProgress(Callback):
-    """A progress bar over epochs with the current loss and the time left."""
+    """A progress bar over epochs with the last loss of a history and the time left."""
 
-    def __init__(self, title: str) -> None:
-        self.title = title
+    def __init__(self, title: str, history: History) -> None:
+        self.title, self.history = title, history
         self.task = TaskID(0)
         self.bar = Progress(
             TextColumn("{task.description}"),
@@ -159,8 +159,7 @@ class EpochProgress(Callback):
         )
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        assert isinstance(pl_module, Plan)
-        loss = f"{pl_module.averages.means()['loss']:.2f}"
+        loss = f"{self.history.rows[-1]['train_loss']:.2f}"
         self.bar.update(self.task, completed=trainer.current_epoch + 1, loss=loss)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Num
 from torch import Tensor
 
+from dimix.mixture.inference.distributed import all_reduce_, alone
 from dimix.models import Model, Objective
 from dimix.training.batches import CHUNK, as_float
 
@@ -25,7 +26,9 @@ class TermAverages:
         self.sums = {k: self.sums.get(k, 0.0) + v for k, v in sums.items()}
 
     def means(self) -> dict[str, float]:
-        return {k: float(v) / self.count for k, v in self.sums.items()}
+        """Over the samples of all ranks."""
+        count = float(all_reduce_(torch.tensor(float(self.count), dtype=torch.float64)))
+        return {k: float(all_reduce_(v.clone())) / count for k, v in self.sums.items()}
 
 
 def device_of(model: Model) -> torch.device:
@@ -36,7 +39,7 @@ def device_of(model: Model) -> torch.device:
 def average_terms(model: Model, x: Num[Tensor, "N P"], seed: int) -> dict[str, float]:
     """Mean of every bound term and of the loss, nats per sample, with noise drawn from `seed`."""
     averages = TermAverages()
-    with torch.random.fork_rng(), torch.inference_mode():
+    with alone(), torch.random.fork_rng(), torch.inference_mode():
         torch.manual_seed(seed)
         for chunk in x.split(CHUNK):
             averages.add(model.objective(as_float(chunk).to(device_of(model))))

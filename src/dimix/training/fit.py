@@ -1,8 +1,7 @@
 """One call that trains a model: Lightning's trainer with checkpoints and resume."""
 
-import logging
+import pickle
 import signal
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import Logger
 from torch import Tensor
 
+from dimix.mixture.inference.distributed import from_first, is_first
 from dimix.models import Algorithm1, Model
 from dimix.training.batches import RowsModule
 from dimix.training.callbacks import (
@@ -25,9 +25,10 @@ from dimix.training.callbacks import (
 )
 from dimix.training.plan import Plan, Schedule
 from dimix.training.precision import Precision, resolve_precision
+from dimix.training.quiet import quiet_lightning
+from dimix.training.ranks import Ranks
 
 LAST = "last.ckpt"
-CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +46,7 @@ class Training:
     seed: int
     schedule: Schedule = "constant"
     precision: Precision = "auto"
+    ranks: Ranks = field(default_factory=Ranks)
     checkpoint_dir: Path | None = None
     progress: str | None = None
     logger: Logger | None = None
@@ -60,24 +62,29 @@ def train(
 ) -> list[dict[str, float]]:
     """Train in place and return the history, one row an epoch.
 
+    Several ranks call this alike, each with all rows, and get the same model; the files are
+    those of the first, and the others must be able to read them.
+
     Raises:
         DivergedError: the loss became NaN or infinite, or no mixture fits the latents.
         KeyboardInterrupt: Ctrl-C; the checkpoint of the last whole epoch stays.
     """
     folder = training.checkpoint_dir
-    history = History(x_val, scorer, folder / "curves.csv" if folder else None)
+    with training.ranks.sharing():
+        first = is_first()
+        last = from_first(lambda: folder / LAST if folder and (folder / LAST).exists() else None)
+    history = History(x_val, scorer, folder / "curves.csv" if folder and first else None)
     callbacks: list[Callback] = [*training.callbacks, history]
     if isinstance(model, Algorithm1):
         callbacks.insert(0, RefitMixture(model, x, training.seed))
-    if training.progress is not None:
-        callbacks.append(EpochProgress(training.progress))
-    plan = Plan(model, training.learning_rate, training.seed, training.schedule)
-    rows = RowsModule(x, training.batch_size, training.seed)
-    last = folder / LAST if folder and (folder / LAST).exists() else None
+    if training.progress is not None and first:
+        callbacks.append(EpochProgress(training.progress, history))
+    plan = Plan(model, training.learning_rate, training.seed, training.schedule, training.ranks)
+    rows = RowsModule(x, training.batch_size, training.seed, training.ranks.number)
     model.train()  # Lightning leaves the mode as it finds it
     with quiet_lightning(), torch.random.fork_rng():
         trainer = make_trainer(training, callbacks)
-        with interruptible(trainer):
+        with interruptible(trainer), tensors_alone(last):
             trainer.fit(plan, datamodule=rows, ckpt_path=last, weights_only=True)
     model.eval()
     return history.rows
@@ -85,14 +92,16 @@ def train(
 
 def make_trainer(training: Training, callbacks: list[Callback]) -> Trainer:
     """Lightning's trainer with its own screen output off and a checkpoint after every epoch."""
-    folder = training.checkpoint_dir
+    folder, ranks = training.checkpoint_dir, training.ranks
     if folder:
         callbacks = [*callbacks, EpochCheckpoint(folder / LAST)]
     return Trainer(
         max_epochs=training.epochs,
-        accelerator="cpu",
-        devices=1,
-        precision=resolve_precision(training.precision, CPU),
+        accelerator=ranks.accelerator,
+        devices=ranks.devices,
+        num_nodes=ranks.num_nodes,
+        strategy=ranks.strategy,
+        precision=resolve_precision(training.precision, torch.device(ranks.accelerator)),
         callbacks=callbacks,
         logger=training.logger or False,
         enable_checkpointing=folder is not None,
@@ -101,6 +110,18 @@ def make_trainer(training: Training, callbacks: list[Callback]) -> Trainer:
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
     )
+
+
+@contextmanager
+def tensors_alone(last: Path | None) -> Iterator[None]:
+    """Say plainly that a checkpoint was refused; PyTorch would advise to execute it."""
+    try:
+        yield
+    except pickle.UnpicklingError:
+        raise ValueError(
+            f"{last}: not a checkpoint of dimix, and nothing in it was executed; move it away, or "
+            "give another checkpoint_dir"
+        ) from None
 
 
 @contextmanager
@@ -113,18 +134,3 @@ def interruptible(trainer: Trainer) -> Iterator[None]:
             raise
         signal.signal(signal.SIGINT, signal.default_int_handler)
         raise KeyboardInterrupt from None
-
-
-@contextmanager
-def quiet_lightning() -> Iterator[None]:
-    """Lightning's banners off, and its warnings about choices that are made on purpose."""
-    log = logging.getLogger("lightning.pytorch")
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            for message in ("does not have many workers", "treespec, LeafSpec"):
-                warnings.filterwarnings("ignore", message=f".*{message}.*")
-            yield
-    finally:
-        log.setLevel(level)

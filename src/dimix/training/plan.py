@@ -9,6 +9,7 @@ from torch import Tensor
 
 from dimix.models import Model
 from dimix.training.evaluation import TermAverages
+from dimix.training.ranks import Ranks
 from dimix.training.seeds import NOISE, epoch_seed
 
 Schedule = Literal["constant", "linear"]
@@ -22,10 +23,15 @@ class Plan(LightningModule):
     """
 
     def __init__(
-        self, model: Model, learning_rate: float, seed: int, schedule: Schedule = "constant"
+        self,
+        model: Model,
+        learning_rate: float,
+        seed: int,
+        schedule: Schedule = "constant",
+        ranks: Ranks = Ranks(),  # noqa: B008 (immutable)
     ) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.ranks = model, ranks
         self.learning_rate, self.seed, self.schedule = learning_rate, seed, schedule
         self.averages = TermAverages()
 
@@ -35,9 +41,15 @@ class Plan(LightningModule):
             self.averages = TermAverages()
 
     def training_step(self, x: Float[Tensor, "B P"], _: int) -> Tensor:
-        objective = self.model.objective(x)
+        with self.ranks.sharing():
+            objective = self.model.objective(x)
         self.averages.add(objective)
         return objective.loss
+
+    def epoch_means(self) -> dict[str, float]:
+        """The epoch's terms, averaged over the samples of all ranks."""
+        with self.ranks.sharing():
+            return self.averages.means()
 
     def configure_optimizers(self) -> Any:
         # fused: one pass over the weights instead of a dozen

@@ -8,7 +8,7 @@ from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from reprlib import repr as short
 from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 import torch
 from torch import Tensor
@@ -166,6 +166,8 @@ def matches(value: object, hint: Any) -> bool:
     origin, parts = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
         return any(matches(value, part) for part in parts)
+    if origin is Literal:
+        return isinstance(value, str) and value in parts
     if origin is tuple:
         if not isinstance(value, tuple):
             return False

@@ -44,6 +44,14 @@ class SavedModel:
     metadata: Json
     tensors: Mapping[str, Tensors]
 
+    def check_files(self, *names: str) -> None:
+        """Raise unless the files of tensors are these."""
+        if set(self.tensors) != set(names):
+            wanted = " and ".join(names)
+            raise ValueError(
+                f"{self.path / CONFIG}: 'sha256' must name {wanted} and no other tensors"
+            )
+
 
 def write_folder(model: SavedModel, overwrite: bool, check: Callable[[Path], object]) -> None:
     """Write ``model.path``, beside it first, so that it appears whole or not at all.

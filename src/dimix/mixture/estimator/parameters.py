@@ -1,7 +1,7 @@
 """The estimator's parameters as JSON and tensors, and back through their annotations."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from numbers import Real
 from typing import Any, TypeVar, get_type_hints
 
@@ -31,12 +31,12 @@ def as_json(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Te
         for name in ARRAYS
         if not (parameters[name] is None or isinstance(parameters[name], Real))
     }
-    plain = {
-        name: _plain(name, value)
+    numbers_and_words = {
+        name: plain(name, value)
         for name, value in parameters.items()
         if f"parameters.{name}" not in arrays and name not in OF_THE_MACHINE
     }
-    return plain, arrays
+    return numbers_and_words, arrays
 
 
 def checked_parameters(
@@ -46,13 +46,7 @@ def checked_parameters(
 
     A parameter that the file does not know, since it is newer, takes its default.
     """
-    hints = get_type_hints(estimator.__init__)
-    for name in given:
-        if name not in inspect.signature(estimator).parameters:
-            raise given.error(name, f"is no parameter of {estimator.__name__}")
-    values = {
-        name: given.value(name, float | None if name in ARRAYS else hints[name]) for name in given
-    }
+    values = typed(estimator, given, OF_THE_MACHINE)
     arrays = {name: _array(name, tensors) for name in ARRAYS if f"parameters.{name}" in tensors}
     built = estimator(**{**values, **arrays})
     try:
@@ -62,6 +56,16 @@ def checked_parameters(
     return built
 
 
+def typed(estimator: type[Any], given: Claims, not_saved: Container[str]) -> dict[str, Any]:
+    """A constructor's arguments among some entries, each of the type that is annotated there."""
+    hints = get_type_hints(estimator.__init__) | dict.fromkeys(ARRAYS, float | None)
+    known = inspect.signature(estimator).parameters
+    for name in given:
+        if name not in known or name in not_saved:
+            raise given.error(name, f"is no parameter of a saved {estimator.__name__}")
+    return {name: given.value(name, hints[name]) for name in given}
+
+
 def _array(name: str, tensors: TensorClaims) -> Any:
     """mean_prior and covariance_prior have at most a row and a column for each feature."""
     n_features = tensors.length("prior.centre", range(1, 2**31))
@@ -69,7 +73,12 @@ def _array(name: str, tensors: TensorClaims) -> Any:
     return tensors.take(f"parameters.{name}", (n_features,) * n_axes).numpy()
 
 
-def _plain(name: str, value: Any) -> Any:
+def plain(name: str, value: Any) -> Any:
+    """A parameter as JSON has it.
+
+    Raises:
+        ValueError: it is an object that a saved model does not hold.
+    """
     if isinstance(value, np.random.RandomState):
         raise ValueError(
             "random_state is a RandomState, whose state a saved model does not hold: "
@@ -78,7 +87,7 @@ def _plain(name: str, value: Any) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, tuple | list):
-        return [_plain(name, part) for part in value]
+        return [plain(name, part) for part in value]
     if not matches(value, bool | int | float | str | None):
         raise ValueError(f"{name} is {value!r}, which a saved model does not hold")
     return value

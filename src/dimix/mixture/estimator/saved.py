@@ -8,25 +8,15 @@ docs/format.md describes every entry. The two functions at the top mirror each o
 takes apart what ``read`` puts together again, to the bit.
 """
 
-import platform
-from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from dimix.mixture.concentration import (
-    Concentration,
-    FixedConcentration,
-    GammaConcentration,
-    as_concentration,
-)
+from dimix.mixture.concentration import as_concentration
 from dimix.mixture.estimator.claims import Claims, TensorClaims
 from dimix.mixture.estimator.folder import (
     CONFIG,
@@ -37,31 +27,32 @@ from dimix.mixture.estimator.folder import (
     write_folder,
 )
 from dimix.mixture.estimator.parameters import as_json, checked_parameters
-from dimix.mixture.families import (
-    DiagonalCovariance,
-    FullCovariance,
-    GaussianFamily,
-    NormalWishart,
-    SphericalCovariance,
-    TiedCovariance,
+from dimix.mixture.estimator.parts import (
+    check_follows,
+    contiguous,
+    family_entries,
+    flat_concentration,
+    name_entries,
+    origin,
+    prior_tensors,
+    read_concentration,
+    read_labels,
+    read_names,
+    read_prior,
+    read_statistics,
+    read_tree,
+    read_wishart,
+    tree_tensors,
+    wishart_tensors,
 )
-from dimix.mixture.gaps.diagonal import DiagonalWithMissing, FeatureNormalGamma
-from dimix.mixture.hierarchy import Hierarchy
 from dimix.mixture.inference.stochastic import StochasticState
 from dimix.mixture.moves.search import Move
-from dimix.mixture.posterior import MixturePosterior, MixturePrior
+from dimix.mixture.posterior import MixturePosterior
 from dimix.mixture.sticks import Sticks
 
 Estimator = TypeVar("Estimator")
 
 CLASS = "DirichletProcessGaussianMixture"
-FAMILIES: Mapping[str, type[GaussianFamily]] = {
-    "full": FullCovariance,
-    "tied": TiedCovariance,
-    "diag": DiagonalCovariance,
-    "diag-missing": DiagonalWithMissing,
-    "spherical": SphericalCovariance,
-}
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 HISTORY = {"converged": bool, "n_iter": int, "lower_bound": float}
 """What is known of how a fit went; a stream knows only its number of steps."""
@@ -72,12 +63,14 @@ def write(mixture: Any, folder: str | Path, *, overwrite: bool = False) -> None:
     check_is_fitted(mixture)
     if type(mixture).__name__ != CLASS:
         raise ValueError(f"only a {CLASS} is saved, not its subclass {type(mixture).__name__}")
-    parameters, arrays = as_json(mixture.get_params(deep=False))
+    entries, history, tensors = taken_apart(mixture)
+    rows = float((mixture.posterior_.sticks.a - 1).sum())
+    data = {"n_rows": rows, "n_features": mixture.posterior_.family.dim}
     model = SavedModel(
         Path(folder),
-        {"class": CLASS, "parameters": parameters, "fitted": _fitted(mixture)},
-        _metadata(mixture),
-        {MIXTURE: {**_tensors_of(mixture), **arrays}},
+        {"class": CLASS, **entries},
+        {**origin(), "data": data, "history": history},
+        {MIXTURE: tensors},
     )
     write_folder(model, overwrite, lambda beside: read(read_folder(beside), type(mixture)))
 
@@ -89,24 +82,42 @@ def read(saved: SavedModel, estimator: type[Estimator]) -> Estimator:
         ValueError: an entry is missing, too much, or of another type, shape or range than what
             the others say; the message names the file and the entry.
     """
-    if set(saved.tensors) != {MIXTURE}:
-        raise ValueError(
-            f"{saved.path / CONFIG}: 'sha256' must name {MIXTURE} and no other tensors"
-        )
-    config = Claims(saved.path / CONFIG, saved.config)
+    saved.check_files(MIXTURE)
     tensors = TensorClaims(saved.path / MIXTURE, saved.tensors[MIXTURE])
-    history = Claims(saved.path / METADATA, saved.metadata).section("history")
-    mixture: Any = checked_parameters(estimator, config.section("parameters"), tensors)
-    fitted = config.section("fitted")
+    mixture = put_together(
+        estimator,
+        Claims(saved.path / CONFIG, saved.config),
+        Claims(saved.path / METADATA, saved.metadata).section("history"),
+        tensors,
+    )
+    tensors.finish()
+    return mixture
+
+
+def taken_apart(mixture: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Tensor]]:
+    """A fitted mixture's entries in the config, its history and its arrays."""
+    parameters, arrays = as_json(mixture.get_params(deep=False))
+    entries = {"parameters": parameters, "fitted": _fitted(mixture)}
+    return entries, _history(mixture), {**_tensors_of(mixture), **arrays}
+
+
+def put_together(
+    estimator: type[Estimator], entries: Claims, history: Claims, tensors: TensorClaims
+) -> Estimator:
+    """The mixture that ``taken_apart`` took apart, as an ``estimator``."""
+    mixture: Any = checked_parameters(estimator, entries.section("parameters"), tensors)
+    fitted = entries.section("fitted")
     posterior = _read_posterior(fitted, tensors)
     mixture._dtype = DTYPES[fitted.choice("dtype", tuple(DTYPES))]
     mixture._set_posterior(posterior)
-    _read_labels(mixture, fitted, tensors)
-    _read_names(mixture, fitted)
-    _read_hierarchy(mixture, fitted, tensors)
+    size, family = posterior.n_components, posterior.family
+    mixture.component_labels_ = read_labels("component_labels", size, size, tensors)
+    mixture.n_clusters_ = fitted.whole("n_clusters", low=0, high=size)
+    read_names(mixture, family.dim, fitted)
+    if fitted.flag("hierarchy"):
+        mixture.hierarchy_ = read_tree(size, family, tensors)
     _read_stream(mixture, fitted, tensors)
     _read_history(mixture, history, tensors)
-    tensors.finish()
     return mixture  # type: ignore[no-any-return]
 
 
@@ -116,15 +127,11 @@ def read(saved: SavedModel, estimator: type[Estimator]) -> Estimator:
 def _fitted(mixture: Any) -> dict[str, Any]:
     posterior: MixturePosterior = mixture.posterior_
     stream = getattr(mixture, "_stream", None)
-    names = getattr(mixture, "feature_names_in_", None)
-    kinds = {kind: name for name, kind in FAMILIES.items()}
     return {
-        "family": kinds[type(posterior.family)],
-        "reg_covar": posterior.family.reg_covar,
+        **family_entries(posterior.family),
         "dtype": str(mixture._dtype).removeprefix("torch."),
         "n_components": posterior.n_components,
-        "n_features": posterior.family.dim,
-        "feature_names": None if names is None else [str(name) for name in names],
+        "feature_names": name_entries(mixture),
         "n_used": posterior.sticks.n_used,
         "n_clusters": int(mixture.n_clusters_),
         "hierarchy": hasattr(mixture, "hierarchy_"),
@@ -132,35 +139,23 @@ def _fitted(mixture: Any) -> dict[str, Any]:
     }
 
 
-def _metadata(mixture: Any) -> dict[str, Any]:
+def _history(mixture: Any) -> dict[str, Any]:
     history = {name: getattr(mixture, name + "_", None) for name in HISTORY}
-    packages = ("dimix", "numpy", "scikit-learn", "scipy", "torch")
-    rows = float((mixture.posterior_.sticks.a - 1).sum())
     return {
-        "written": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {
-            "python": platform.python_version(),
-            **{package: version(package) for package in packages},
-        },
-        "data": {"n_rows": rows, "n_features": mixture.posterior_.family.dim},
-        "history": {
-            **{name: value for name, value in history.items() if value is not None},
-            "moves": [asdict(move) for move in getattr(mixture, "moves_", ())],
-        },
+        **{name: value for name, value in history.items() if value is not None},
+        "moves": [asdict(move) for move in getattr(mixture, "moves_", ())],
     }
 
 
 def _tensors_of(mixture: Any) -> dict[str, Tensor]:
     posterior: MixturePosterior = mixture.posterior_
-    prior, sticks = posterior.prior, posterior.sticks
+    sticks = posterior.sticks
     tensors = {
-        "prior.centre": prior.centre,
-        "prior.concentration": _flat_concentration(as_concentration(prior.concentration)),
-        **_wishart_tensors("prior", prior.components),
+        **prior_tensors(posterior.prior),
         "sticks.a": sticks.a,
         "sticks.b": sticks.b,
-        "sticks.concentration": _flat_concentration(sticks.concentration),
-        **_wishart_tensors("components", posterior.components),
+        "sticks.concentration": flat_concentration(sticks.concentration),
+        **wishart_tensors("components", posterior.components),
         "component_labels": torch.from_numpy(mixture.component_labels_),
     }
     if hasattr(mixture, "lower_bounds_"):
@@ -168,130 +163,26 @@ def _tensors_of(mixture: Any) -> dict[str, Tensor]:
     if hasattr(mixture, "_stream"):
         tensors["stream.statistics"] = mixture._stream.statistics
     if hasattr(mixture, "hierarchy_"):
-        for name in ("leaves", "counts", "merges", "heights"):
-            tensors[f"hierarchy.{name}"] = torch.from_numpy(getattr(mixture.hierarchy_, name))
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-
-
-def _wishart_tensors(name: str, params: NormalWishart) -> dict[str, Tensor]:
-    fields = ("mean", "mean_precision", "degrees_of_freedom", "scatter")
-    return {f"{name}.{field}": getattr(params, field) for field in fields}
-
-
-def _flat_concentration(alpha: Concentration) -> Tensor:
-    """[α], or [shape, rate] of its Gamma."""
-    if isinstance(alpha, GammaConcentration):
-        return torch.tensor([float(alpha.shape), float(alpha.rate)], dtype=torch.float64)
-    return alpha.mean[None]
+        tensors |= tree_tensors(mixture.hierarchy_)
+    return contiguous(tensors)
 
 
 # --- what is read
 
 
 def _read_posterior(fitted: Claims, tensors: TensorClaims) -> MixturePosterior:
-    dim, size = (fitted.whole(name, low=1) for name in ("n_features", "n_components"))
-    kind = FAMILIES[fitted.choice("family", tuple(FAMILIES))]
-    family = kind(dim, fitted.number("reg_covar"))
-    centre = tensors.take("prior.centre", (dim,))
-    prior = MixturePrior(
-        family,
-        _read_wishart("prior", family, 1, tensors),
-        _read_concentration("prior.concentration", tensors, prior=True),
-        centre,
-    )
+    size, prior = fitted.whole("n_components", low=1), read_prior(fitted, tensors)
     alpha = as_concentration(prior.concentration)
     sticks = Sticks(
         tensors.take("sticks.a", (size,), low=1, closed=True),
         tensors.take("sticks.b", (size,), low=0),
-        as_concentration(_read_concentration("sticks.concentration", tensors)),
+        as_concentration(read_concentration("sticks.concentration", tensors)),
         alpha,
         fitted.whole("n_used", low=1, high=size),
     )
     if type(sticks.concentration) is not type(alpha):
         raise tensors.error("sticks.concentration", "must be of the kind of prior.concentration")
-    return MixturePosterior(prior, sticks, _read_wishart("components", family, size, tensors))
-
-
-def _read_wishart(
-    name: str, family: GaussianFamily, size: int, tensors: TensorClaims
-) -> NormalWishart:
-    """The Normal-Wisharts of ``size`` components; those of a prior, if ``size`` is not theirs."""
-    dim, is_prior = family.dim, name == "prior"
-    by_feature = isinstance(family, DiagonalWithMissing) and not is_prior
-    matrices = isinstance(family, FullCovariance)
-    n_precisions = 1 if isinstance(family, TiedCovariance) else size
-    of_scatter = {FullCovariance: (dim, dim), TiedCovariance: (dim, dim), SphericalCovariance: ()}
-    counts = (size, dim) if by_feature else (size,)
-    mean = tensors.take(f"{name}.mean", (size, dim))
-    mean_precision = tensors.take(f"{name}.mean_precision", counts, low=0)
-    dof = tensors.take(
-        f"{name}.degrees_of_freedom",
-        counts if by_feature else (n_precisions,),
-        low=dim - 1 if matrices else 0,
-    )
-    shape = (n_precisions, *of_scatter.get(type(family), (dim,)))
-    scatter = tensors.take(f"{name}.scatter", shape, low=None if matrices else 0)
-    if matrices:
-        tensors.check_positive_definite(f"{name}.scatter", scatter)
-    build = FeatureNormalGamma if by_feature else NormalWishart
-    return build(mean, mean_precision, dof, scatter)
-
-
-def _read_concentration(
-    name: str, tensors: TensorClaims, *, prior: bool = False
-) -> float | Concentration:
-    values = tensors.take(name, (tensors.length(name, (1, 2)),), low=0)
-    if len(values) == 1:
-        return float(values) if prior else FixedConcentration(float(values))
-    shape, rate = values.tolist() if prior else values
-    return GammaConcentration(shape, rate)
-
-
-def _read_labels(mixture: Any, fitted: Claims, tensors: TensorClaims) -> None:
-    size = mixture.posterior_.n_components
-    labels = tensors.take("component_labels", (size,), dtype=torch.int64, low=0, closed=True)
-    if int(labels.max()) >= size:
-        raise tensors.error("component_labels", f"must be < {size}, got {int(labels.max())}")
-    mixture.component_labels_ = labels.numpy()
-    mixture.n_clusters_ = fitted.whole("n_clusters", low=0, high=size)
-
-
-def _read_names(mixture: Any, fitted: Claims) -> None:
-    mixture.n_features_in_ = mixture.posterior_.family.dim
-    names = fitted.texts("feature_names", mixture.n_features_in_)
-    if names is not None:
-        mixture.feature_names_in_ = np.array(names, dtype=object)
-
-
-def _read_hierarchy(mixture: Any, fitted: Claims, tensors: TensorClaims) -> None:
-    if not fitted.flag("hierarchy"):
-        return
-    whole: dict[str, Any] = {"dtype": torch.int64, "low": 0, "closed": True}
-    size = mixture.posterior_.n_components
-    n_leaves = tensors.length("hierarchy.leaves", range(1, size + 1))
-    leaves = tensors.take("hierarchy.leaves", (n_leaves,), **whole)
-    counts = tensors.take("hierarchy.counts", (n_leaves,), low=0)
-    merges = tensors.take("hierarchy.merges", (n_leaves - 1, 2), **whole)
-    heights = tensors.take("hierarchy.heights", (n_leaves - 1,), low=0, closed=True)
-    if int(leaves.max()) >= size or len(leaves.unique()) < n_leaves:
-        raise tensors.error("hierarchy.leaves", f"must be different components below {size}")
-    if not _is_tree(merges, n_leaves):
-        raise tensors.error("hierarchy.merges", "must join two earlier nodes, each of them once")
-    if bool((heights.diff() < 0).any()):
-        raise tensors.error("hierarchy.heights", "must never fall")
-    mixture.hierarchy_ = Hierarchy(
-        leaves.numpy(),
-        counts.numpy(),
-        merges.numpy(),
-        heights.numpy(),
-        n_components=size,
-        n_features=mixture.posterior_.family.n_features,
-    )
-
-
-def _is_tree(merges: Tensor, n_leaves: int) -> bool:
-    nodes = torch.arange(n_leaves, n_leaves + len(merges))[:, None]
-    return bool((merges < nodes).all()) and len(merges.unique()) == merges.numel()
+    return MixturePosterior(prior, sticks, read_wishart("components", prior.family, size, tensors))
 
 
 def _read_stream(mixture: Any, fitted: Claims, tensors: TensorClaims) -> None:
@@ -299,18 +190,12 @@ def _read_stream(mixture: Any, fitted: Claims, tensors: TensorClaims) -> None:
     if stream is None:
         return
     posterior: MixturePosterior = mixture.posterior_
-    shape = (posterior.n_components, posterior.family.n_features)
-    statistics = tensors.take("stream.statistics", shape)
-    if bool((statistics[:, 0] < 0).any()):
-        raise tensors.error("stream.statistics", "must have counts >= 0 in its first column")
+    name, family = "stream.statistics", posterior.family
+    statistics = read_statistics(name, posterior.n_components, family, tensors)
     state = StochasticState(
         statistics, stream.whole("step", low=0), stream.number("rows_seen", low=0)
     )
-    components = state.posterior(posterior.prior).components
-    if isinstance(posterior.family, FullCovariance):
-        tensors.check_positive_definite("stream.statistics", components.scatter)
-    elif bool((components.scatter <= 0).any()):
-        raise tensors.error("stream.statistics", "must have second moments of some data")
+    check_follows(name, state.posterior(posterior.prior), tensors)
     mixture._stream = state
 
 

@@ -26,9 +26,14 @@ def in_use() -> bool:
     return several and not _ALONE.get()
 
 
+def place() -> tuple[int, int]:
+    """This rank and the number of ranks: (0, 1) for the only one."""
+    return (dist.get_rank(), dist.get_world_size()) if in_use() else (0, 1)
+
+
 def is_first() -> bool:
     """Whether this is rank 0, or the only one."""
-    return not in_use() or dist.get_rank() == 0
+    return place()[0] == 0
 
 
 def all_reduce_(tensor: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
@@ -52,7 +57,20 @@ def check_same(name: str, number: int) -> None:
 @contextmanager
 def alone() -> Iterator[None]:
     """Work on the rows of this rank as if there were no others."""
-    token = _ALONE.set(True)
+    with _set_alone(True):
+        yield
+
+
+@contextmanager
+def in_company() -> Iterator[None]:
+    """Work with the other ranks again, inside ``alone``."""
+    with _set_alone(False):
+        yield
+
+
+@contextmanager
+def _set_alone(alone: bool) -> Iterator[None]:
+    token = _ALONE.set(alone)
     try:
         yield
     finally:

@@ -1,0 +1,70 @@
+"""Processes that train one model together, as Lightning starts or finds them.
+
+Each holds all rows and does all work but the minibatches by itself, `alone`; of every minibatch
+each takes a part, and gradients and the mixture's statistics are added up.
+"""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from lightning.fabric import Fabric
+
+from dimix.mixture.inference.distributed import alone, in_company
+from dimix.training.quiet import quiet_lightning
+
+Device = Literal["cpu", "cuda", "auto"]
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """What to train on: a kind of device, and how many of them on how many machines."""
+
+    device: Device = "cpu"
+    devices: int = 1
+    num_nodes: int = 1
+
+    @property
+    def accelerator(self) -> str:
+        """Lightning's name for the kind of device."""
+        if self.device != "auto":
+            return self.device
+        return "cuda" if torch.cuda.is_available() else "cpu"
+
+    @property
+    def number(self) -> int:
+        """One process for each device."""
+        return self.devices * self.num_nodes
+
+    @property
+    def are_several(self) -> bool:
+        return self.number > 1
+
+    @property
+    def strategy(self) -> str:
+        """Lightning's name for it."""
+        return "ddp" if self.are_several else "auto"
+
+    @contextmanager
+    def joined(self) -> Iterator[None]:
+        """Find the other processes, or start them where nobody has, and work `alone` for now.
+
+        Under torchrun or Slurm they are there; otherwise this script is run again for each. The
+        process group stays up until the script ends.
+        """
+        if self.are_several:
+            with quiet_lightning():
+                Fabric(
+                    accelerator=self.accelerator,
+                    devices=self.devices,
+                    num_nodes=self.num_nodes,
+                    strategy=self.strategy,
+                ).launch()
+        with alone():
+            yield
+
+    def sharing(self) -> AbstractContextManager[None]:
+        """Work with the other ranks, if there are several; alone, if this is a training of one."""
+        return in_company() if self.are_several else alone()

@@ -1,0 +1,45 @@
+"""Data whose truth is known: a random network's images of K Gaussians, K unknown to the fit.
+
+Everything but the networks' width is the default; true labels only score.
+"""
+
+import numpy as np
+import pytest
+import torch
+
+from dimix import DeepInfiniteMixture
+from dimix.metrics import clustering_scores
+from dimix.nets import MLP
+
+N, FEATURES, SEPARATION, NOISE = 6_000, 50, 8.0, 0.1
+
+
+def decoded_mixture(n_clusters: int, dim: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows [N, 50] = tanh layer of z + noise, and the clusters of z ~ N(μ_k, I).
+
+    The nearest μ are SEPARATION apart; NOISE is a share of each column's spread.
+    """
+    g = torch.Generator().manual_seed(0)
+    means = torch.randn(n_clusters, dim, generator=g)
+    means *= SEPARATION / torch.pdist(means).min()
+    labels = torch.randint(n_clusters, (N,), generator=g)
+    z = means[labels] + torch.randn(N, dim, generator=g)
+    hidden = z @ torch.randn(dim, 64, generator=g) / (dim**0.5 * means.std())
+    hidden = torch.tanh(hidden + 0.5 * torch.randn(64, generator=g))
+    clean = hidden @ torch.randn(64, FEATURES, generator=g)
+    rows = clean / clean.std(0) + NOISE * torch.randn(N, FEATURES, generator=g)
+    return rows.numpy(), labels.numpy()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("n_clusters", "dim", "allowed"),
+    [(3, 5, {3, 4}), (10, 8, {9, 10, 11}), (30, 10, {28, 29, 30, 31})],
+)
+def test_the_number_of_clusters_is_recovered(n_clusters: int, dim: int, allowed: set[int]) -> None:
+    X, y = decoded_mixture(n_clusters, dim)
+    model = DeepInfiniteMixture(architecture=MLP((64, 64)), random_state=0, progress=False).fit(X)
+    assert model.n_clusters_ in allowed
+    assert clustering_scores(y, model.predict(X)).acc > 0.9
+    model.cut(n_clusters=n_clusters)
+    assert clustering_scores(y, model.predict(X)).acc > 0.98
