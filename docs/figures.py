@@ -1,8 +1,8 @@
-"""The pictures of the pages, drawn from data by the code of today.
+"""The pictures of the pages, drawn from data and records by the code of today.
 
     python docs/figures.py            draw docs/figures/*.png again
 
-Both are of mixtures that the pages' own examples fit.
+Two are of mixtures that the pages' own examples fit, one of a recorded run.
 """
 
 from pathlib import Path
@@ -20,7 +20,11 @@ from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
 from dimix import DirichletProcessGaussianMixture
+from dimix.records import read_cell
+from dimix.report.figures import component_labels
+from dimix.report.plots import image_panel
 
+RECORD = Path(__file__).parent.parent / "results/infinite-mnist/cells/z10-seed2/infinite"
 FOLDER = Path(__file__).parent / "figures"
 COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
 GREY = "#555555"
@@ -115,6 +119,14 @@ def draw_digits(file: Path) -> None:
     save(figure, file)
 
 
+def draw_samples(file: Path, record: Path = RECORD) -> None:
+    """Ten samples from each cluster of the deep infinite mixture on MNIST, and its share."""
+    bundle = read_cell(record).bundle
+    figure, axes = plt.subplots(figsize=(5, 5), layout="constrained")
+    image_panel(axes, bundle.samples, component_labels(len(bundle.samples), bundle.weights))
+    save(figure, file)
+
+
 def save(figure: plt.Figure, file: Path) -> None:
     """Write a picture that is the same each time."""
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -125,3 +137,4 @@ def save(figure: plt.Figure, file: Path) -> None:
 if __name__ == "__main__":
     draw_mixture(FOLDER / "mixture.png")
     draw_digits(FOLDER / "digits-tree.png")
+    draw_samples(FOLDER / "mnist-samples.png")

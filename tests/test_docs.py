@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-DOCS = sorted((ROOT / "docs").glob("*.md"))
+FOLDER = ROOT / "docs"
+DOCS = sorted(FOLDER.rglob("*.md"))
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS]
 LINK = re.compile(r"\]\(([^)#:]+)\)|<!-- include: (\S+) -->")
 EXAMPLE = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 WITH_EXAMPLES = [page for page in DOCS if EXAMPLE.search(page.read_text())]
 LOADED = re.compile(r'<(?:script|img|link rel="(?:stylesheet|preconnect|icon)")[^>]*"(https?:)')
-SLOW = ("coarsening.md",)  # fits all of the digits
+SLOW = ("coarsening.md", "images.md", "embeddings.md")  # fits of digits, and a deep one
 
 BUILD = """
 import socket, sys
@@ -71,7 +72,7 @@ def test_examples_run_and_give_what_the_page_says(
 def test_every_page_is_in_the_contents() -> None:
     contents = (ROOT / "mkdocs.yml").read_text()
     for page in DOCS:
-        assert f": {page.name}\n" in contents
+        assert f": {page.relative_to(FOLDER)}\n" in contents
 
 
 @pytest.mark.slow
@@ -80,7 +81,7 @@ def test_pages_build_without_a_network_and_load_nothing_from_elsewhere(tmp_path:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     for page in DOCS:
-        built = (tmp_path / page.name).with_suffix(".html").read_text()
+        built = (tmp_path / page.relative_to(FOLDER)).with_suffix(".html").read_text()
         assert not LOADED.findall(built)
     reference = (tmp_path / "reference.html").read_text()
     assert "weight_concentration_prior" in reference

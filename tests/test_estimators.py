@@ -24,7 +24,7 @@ def images() -> np.ndarray:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_whole_face(kind: type[DeepEstimator], images: np.ndarray) -> None:
-    model = kind(**QUICK).fit(images, X_val=images[:50])
+    model = kind(**QUICK, likelihood="bernoulli").fit(images, X_val=images[:50])
     z = model.transform(images)
     assert z.shape == (300, 3)
     assert model.inverse_transform(z).shape == images.shape
@@ -33,6 +33,19 @@ def test_the_whole_face(kind: type[DeepEstimator], images: np.ndarray) -> None:
     assert 0 <= reconstructed.min() <= reconstructed.max() <= 1
     assert model.score(images) == pytest.approx(sum(model.bound_terms(images).values()))
     assert len(model.history_) == 2
+
+
+def test_the_likelihood_is_chosen_by_how_grey_the_data_are(images: np.ndarray) -> None:
+    ink = np.where(images > 127, 250, 5).astype(np.uint8)
+    for X, expected in (
+        (images, "gaussian"),
+        (images / 255, "gaussian"),
+        (ink, "bernoulli"),
+        (ink / 255, "bernoulli"),
+        (ink / 100, "gaussian"),
+        (ink / 255 - 0.5, "gaussian"),
+    ):
+        assert VAE(**QUICK).fit(X).likelihood_ == expected
 
 
 @pytest.mark.parametrize("kind", [GMVAE, Algorithm1])

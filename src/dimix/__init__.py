@@ -8,6 +8,7 @@ if TYPE_CHECKING:  # what tools see; at run time each name is imported at its fi
     from dimix.estimators import GMVAE, VAE, Algorithm1, DeepInfiniteMixture
     from dimix.mixture import DirichletProcessGaussianMixture
     from dimix.persistence import load
+    from dimix.summary import write_report
 
 __version__ = version("dimix")
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "DirichletProcessGaussianMixture",
     "__version__",
     "load",
+    "write_report",
 ]
 
 _HOMES = {
@@ -27,6 +29,7 @@ _HOMES = {
     "DeepInfiniteMixture": "dimix.estimators",
     "DirichletProcessGaussianMixture": "dimix.mixture",
     "load": "dimix.persistence",
+    "write_report": "dimix.summary",
 }
 """The module of each public name: PyTorch and Lightning take seconds that a name may not need."""
 

@@ -124,7 +124,7 @@ class Networks(Protocol):
         """z [B, D] -> a number an entry, [B, P]: logits (Bernoulli) or means (Gaussian)."""
 
 
-Architecture = Literal["mlp", "conv"] | Networks
+Architecture = Literal["mlp", "conv"] | tuple[int, ...] | Networks
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class MLP:
     widths: tuple[int, ...] = HIDDEN
 
     def __post_init__(self) -> None:
-        if not self.widths or min(self.widths) < 1:
+        if not self.widths or any(int(w) != w or w < 1 for w in self.widths):
             raise ValueError(f"widths must be positive integers, at least one; got {self.widths!r}")
 
     def encoder(self, shape: tuple[int, ...]) -> nn.Module:
@@ -175,11 +175,13 @@ class Convolutions:
 
 
 def networks(architecture: object) -> Networks:
-    """The networks of an architecture, which may be named.
+    """The networks of an architecture, which may be named, or the widths of an `MLP`.
 
     Raises:
-        ValueError: it is neither a name nor has it the two methods.
+        ValueError: it is neither a name nor widths, nor has it the two methods.
     """
+    if isinstance(architecture, tuple):
+        return MLP(architecture)
     if isinstance(architecture, str):
         if architecture not in ("mlp", "conv"):
             raise ValueError(_no_architecture(architecture))
@@ -191,7 +193,7 @@ def networks(architecture: object) -> Networks:
 
 def _no_architecture(found: object) -> str:
     return (
-        "architecture must be 'mlp', 'conv', dimix.nets.MLP(widths) or an object with the methods "
+        "architecture must be 'mlp', 'conv', a tuple of widths or an object with the methods "
         f"encoder(shape) and decoder(shape, latent_dim); found {found!r}"
     )
 

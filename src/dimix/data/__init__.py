@@ -1,4 +1,6 @@
-"""Data sets by name: grey images as bytes, with labels, in one fixed split.
+"""Data sets by name, and own data from files and folders.
+
+`load` gives grey images as bytes, with labels, in one fixed split:
 
 | name       | images          | train / test    | from                                     |
 | ---------- | --------------- | --------------- | ---------------------------------------- |
@@ -9,9 +11,28 @@
 
 `digits` and `mnist-5k` have no split of their own: every fifth image of each class, in the
 order of the source, is for testing.
+
+`read` takes these names too, and .npy, .npz, .csv and .parquet files and folders of images;
+`Preparation` brings what it gives to the form that a model takes, and back.
 """
 
-from dimix.data.base import DataError, ImageData, Split
+from dimix.data.base import Data, DataError, ImageData, Selection, Split
+from dimix.data.labels import read_labels
+from dimix.data.preparation import Preparation
 from dimix.data.registry import NAMES, SPLITS, load
+from dimix.data.source import blocks, read
 
-__all__ = ["NAMES", "SPLITS", "DataError", "ImageData", "Split", "load"]
+__all__ = [
+    "NAMES",
+    "SPLITS",
+    "Data",
+    "DataError",
+    "ImageData",
+    "Preparation",
+    "Selection",
+    "Split",
+    "blocks",
+    "load",
+    "read",
+    "read_labels",
+]

@@ -57,8 +57,8 @@ class DeepEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     Parameters:
         latent_dim: D, the number of latent features.
         likelihood: "bernoulli" for data in [0, 1], "gaussian" for anything; "auto" takes the
-            first where the training data allow it.
-        architecture: "mlp" (P-500-500-2000-D and mirrored), `dimix.nets.MLP(widths)`, "conv" for
+            first where nearly all of the training data are close to 0 or 1.
+        architecture: "mlp" (P-500-500-2000-D and mirrored), a tuple of other widths, "conv" for
             images, or `dimix.nets.Networks` of one's own.
         epochs: passes over the data; None takes the model's own number, the paper's 100.
         batch_size, learning_rate: of Adam.

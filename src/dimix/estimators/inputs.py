@@ -12,6 +12,10 @@ from torch import Tensor
 from dimix.nets import Likelihood
 from dimix.training import CHUNK
 
+NEAR_AN_END, MOST_GREYS = 0.1, 0.2
+"""Numbers in [0, 1] are black or white within the first of 0 or 1, else grey; of data for the
+Bernoulli likelihood at most the second share is grey."""
+
 
 def check_rows(
     estimator: BaseEstimator,
@@ -46,9 +50,16 @@ def check_rows(
 
 
 def likelihood_of(rows: Tensor) -> Likelihood:
-    """The likelihood for checked data: "bernoulli" for bytes and for floats in [0, 1]."""
-    inside = rows.dtype == torch.uint8 or (rows.min() >= 0 and rows.max() <= 1)
-    return "bernoulli" if inside else "gaussian"
+    """The likelihood for checked data: "bernoulli" if they lie in [0, 1], mostly at its ends.
+
+    Of greys it tells little: it takes them for doubt between the ends.
+    """
+    scale = 255 if rows.dtype == torch.uint8 else 1
+    low, high = rows.aminmax()
+    if low < 0 or high > scale:
+        return "gaussian"
+    grey = (rows > NEAR_AN_END * scale) & (rows < (1 - NEAR_AN_END) * scale)
+    return "bernoulli" if float(grey.float().mean()) <= MOST_GREYS else "gaussian"
 
 
 def summary_of(rows: Tensor) -> dict[str, float]:

@@ -111,6 +111,8 @@ def _parameters(estimator: Any) -> dict[str, Any]:
 
 def _architecture(networks: Architecture) -> dict[str, Any]:
     """A name, and the widths of layers if they are not those of the name."""
+    if isinstance(networks, tuple):
+        networks = MLP(networks)
     if isinstance(networks, MLP):
         return {ARCHITECTURE: "mlp", "widths": list(networks.widths)}
     if isinstance(networks, Convolutions):

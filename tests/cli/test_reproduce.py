@@ -1,21 +1,12 @@
-"""The command line as a user meets it: exit codes, messages, files."""
+"""`dimix reproduce` and `dimix report` as a user meets them: exit codes, messages, files."""
 
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from dimix import cli
+from cli_calls import call
 
-pytestmark = pytest.mark.usefixtures("small_networks")
 SMALL = ["reproduce", "--dataset", "digits", "--latent-dim", "2", "--epochs", "2"]
-
-
-def call(*arguments: str) -> tuple[int, str]:
-    result = CliRunner().invoke(cli.app, [str(a) for a in arguments])
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result.exit_code, " ".join(result.output.split())
 
 
 def test_reproduce_ends_with_the_table_and_the_report(tmp_path: Path) -> None:
@@ -68,7 +59,7 @@ def test_stopping_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "reproduce", interrupt)
+    monkeypatch.setattr("dimix.experiments.reproduce", interrupt)
     code, output = call(*SMALL, "--out", tmp_path)
     assert code == 130
     assert "the same command goes on" in output
@@ -78,10 +69,3 @@ def test_report_of_nothing_is_refused(tmp_path: Path) -> None:
     code, output = call("report", tmp_path)
     assert code == 2
     assert "holds no finished cell" in output
-
-
-@pytest.mark.parametrize("command", ["reproduce", "report"])
-def test_help_shows_an_example(command: str) -> None:
-    code, output = call(command, "--help")
-    assert code == 0
-    assert f"dimix {command}" in output

@@ -1,37 +1,24 @@
-"""The command line: `dimix reproduce` runs the paper's experiment, `dimix report` redraws it."""
+"""`dimix reproduce` runs the paper's experiment, `dimix report` redraws its report."""
 
 import time
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from dimix.data import DataError
-from dimix.experiments import Grid, estimate_seconds, find_rows, load_problem, reproduce
-from dimix.records import Record
-from dimix.report import terminal_table, write_report
-from dimix.training import DivergedError
+from dimix.cli.output import answering, fail
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="Deep Infinite MIXtures.",
-)
+if TYPE_CHECKING:
+    from dimix.experiments import Grid
+    from dimix.records import Record
+
 console = Console()
-USAGE_ERROR, INTERRUPTED = 2, 130
 
 
-@app.callback()
-def main() -> None:
-    """Deep Infinite MIXtures."""
-
-
-@app.command("reproduce")
-def reproduce_command(
+def reproduce(
     dataset: Annotated[
         str, typer.Option(help="digits, mnist-5k, mnist, or idx:DIR (four IDX files).")
     ] = "mnist",
@@ -55,26 +42,29 @@ def reproduce_command(
 
     Example: dimix reproduce --dataset mnist-5k --latent-dim 10 --epochs 30 --out runs/demo
     """
-    try:
-        grid = Grid(dataset, data_dir, find_rows(row or []), latent_dim, seed, epochs, out)
+    from dimix import experiments
+    from dimix.training import DivergedError
+
+    with answering("stopped; the same command goes on from the last finished epoch"):
+        rows = experiments.find_rows(row or [])
+        grid = experiments.Grid(dataset, data_dir, rows, latent_dim, seed, epochs, out)
         if dry_run:
             print_plan(grid)
             return
-        reproduce(grid, announce)
-    except (DataError, ValueError, DivergedError) as error:
-        fail(str(error))
-    except KeyboardInterrupt:
-        console.print("stopped; the same command goes on from the last finished epoch")
-        raise typer.Exit(INTERRUPTED) from None
+        try:
+            experiments.reproduce(grid, announce)
+        except DivergedError as error:
+            fail(str(error))
     report(out)
 
 
-@app.command()
 def report(out: Annotated[Path, typer.Argument(help="A folder that `reproduce` wrote.")]) -> None:
     """Write tables, figures and report.html from a run's records, finished or not.
 
     Example: dimix report runs/demo
     """
+    from dimix.report import terminal_table, write_report
+
     if not any(out.glob("cells/*/*/record.json")):
         fail(f"{out} holds no finished cell of a run")
     with console.status("drawing the report"):
@@ -83,7 +73,7 @@ def report(out: Annotated[Path, typer.Argument(help="A folder that `reproduce` w
     console.print(f"report: {files.page}", soft_wrap=True)
 
 
-def announce(record: Record) -> None:
+def announce(record: "Record") -> None:
     """One line a finished cell."""
     test = record.scores["test"]
     console.print(
@@ -95,8 +85,10 @@ def announce(record: Record) -> None:
     )
 
 
-def print_plan(grid: Grid) -> None:
+def print_plan(grid: "Grid") -> None:
     """The paper's Table 1, the cells still to run and how long they may take."""
+    from dimix.experiments import estimate_seconds, load_problem
+
     table = Table(title="The paper's Table 1 and this run's cells")
     for heading in ("row", "method", "cells to run"):
         table.add_column(heading, no_wrap=True)
@@ -111,9 +103,3 @@ def print_plan(grid: Grid) -> None:
         f"{len(missing)} cells on {len(grid.networks())} networks, "
         f"about {timedelta(seconds=round(seconds))} on this machine"
     )
-
-
-def fail(message: str) -> None:
-    """Say what is wrong, once, and stop."""
-    Console(stderr=True).print(f"dimix: {message}", style="red", markup=False, soft_wrap=True)
-    raise typer.Exit(USAGE_ERROR)

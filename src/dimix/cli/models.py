@@ -1,0 +1,101 @@
+"""From the words of the command line to an estimator: which model, likelihood and network."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Shaped
+
+ModelName = Literal["infinite", "gmvae", "vae", "algorithm1", "mixture"]
+CLASSES: Mapping[str, str] = {
+    "infinite": "DeepInfiniteMixture",
+    "gmvae": "GMVAE",
+    "vae": "VAE",
+    "algorithm1": "Algorithm1",
+    "mixture": "DirichletProcessGaussianMixture",
+}
+MIXTURE = "mixture"
+OWN = ("random_state", "checkpoint_dir", "progress", "logger", "verbose", "verbose_interval")
+"""Parameters that commands set themselves."""
+LARGE_IMAGE = 32 * 32
+"""Numbers in an image beyond which the network is convolutional."""
+
+
+def check_names(model: str, parameters: Mapping[str, Any]) -> None:
+    """Raise at the first parameter that the model does not take."""
+    allowed = {*_class(model)().get_params(deep=False)} - {*OWN}
+    allowed |= {"n_clusters"} if model == MIXTURE else set()
+    for name in parameters:
+        if name not in allowed:
+            raise ValueError(
+                f"{name} is no parameter of the model {model}, which takes "
+                f"{', '.join(sorted(allowed))}"
+            )
+
+
+def chosen(
+    model: str, parameters: Mapping[str, Any], X: Shaped[np.ndarray, "N *shape"]
+) -> tuple[dict[str, Any], list[str]]:
+    """The parameters with likelihood and network chosen where they are not given, and why.
+
+    Raises:
+        ValueError: the data are not of the kind that the model or the network takes.
+    """
+    if model == MIXTURE:
+        if X.ndim > 2:
+            raise ValueError("the model mixture takes tables, found images: take another model")
+        return {"coarsening": "auto"} | dict(parameters), []
+    likelihood, network = _likelihood(X), _architecture(X)
+    found = {"likelihood": likelihood[0], "architecture": network[0]} | dict(parameters)
+    if found["architecture"] == "conv" and X.ndim == 2:
+        raise ValueError("--architecture conv takes images, found a table: take mlp")
+    if found["likelihood"] == "bernoulli" and _leaves_the_ends(X):
+        raise ValueError(
+            f"--likelihood bernoulli takes bytes or values in [0, 1], found values from "
+            f"{X.min():.4g} to {X.max():.4g}: take gaussian, or --no-standardize if the data are "
+            "in [0, 1] as they are"
+        )
+    reasons = {"likelihood": likelihood[1], "architecture": network[1]}
+    return found, [
+        f"{name} {found[name]}: {'as asked for' if name in parameters else why}"
+        for name, why in reasons.items()
+    ]
+
+
+def _likelihood(X: Shaped[np.ndarray, "N *shape"]) -> tuple[str, str]:
+    from dimix.estimators.inputs import as_tensor, likelihood_of
+
+    found = likelihood_of(as_tensor(X))
+    if _leaves_the_ends(X):
+        return found, f"values from {X.min():.4g} to {X.max():.4g} leave [0, 1]"
+    unit = "bytes" if X.dtype == np.uint8 else "values in [0, 1]"
+    ends = "nearly all close to an end" if found == "bernoulli" else "many far from both ends"
+    return found, f"{unit}, {ends}"
+
+
+def _leaves_the_ends(X: Shaped[np.ndarray, "N *shape"]) -> bool:
+    """Whether values lie outside [0, 1]; bytes are shares of 255."""
+    return X.dtype != np.uint8 and bool(X.min() < 0 or X.max() > 1)
+
+
+def _architecture(X: Shaped[np.ndarray, "N *shape"]) -> tuple[str, str]:
+    if X.ndim == 2:
+        return "mlp", "the data are a table"
+    size, shape = int(np.prod(X.shape[1:])), " x ".join(map(str, X.shape[1:]))
+    if size <= LARGE_IMAGE:
+        return "mlp", f"images of {shape} have at most {LARGE_IMAGE:,} numbers"
+    return "conv", f"images of {shape} have more than {LARGE_IMAGE:,} numbers"
+
+
+def estimator(model: str, parameters: Mapping[str, Any], seed: int) -> Any:
+    """The estimator, not yet fitted."""
+    given = {k: tuple(v) if isinstance(v, list) else v for k, v in parameters.items()}
+    if model == MIXTURE:
+        given.pop("n_clusters", None)  # where its tree is cut, after the fit
+    return _class(model)(**given, random_state=seed)
+
+
+def _class(model: str) -> Any:
+    import dimix
+
+    return getattr(dimix, CLASSES[model])

@@ -1,0 +1,197 @@
+"""Tables with named columns, .csv and .parquet, read a block of rows at a time.
+
+A column is data unless it is known to be something else: the first or the last (where pandas
+writes an index to parquet) holds the rows' names if it is called id, name or index, or nothing; a
+column called label or labels holds labels.
+"""
+
+import csv
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Shaped
+
+from dimix.data.base import Data, DataError, Selection
+from dimix.data.checks import check_content, check_rows, needed, opening
+
+NAME_COLUMNS = ("", "id", "name", "index", "unnamed: 0", "__index_level_0__")
+LABEL_COLUMNS = ("label", "labels")
+SEPARATORS = ",;\t"
+MOST_ROWS = 2**31 - 1
+BUFFER_BYTES = 2**20
+"""Of a parquet file, so that a row group is not read whole."""
+
+
+class Roles(NamedTuple):
+    """What each column of a table is for."""
+
+    data: tuple[str, ...]
+    name: str | None
+    label: str | None
+
+
+def csv_blocks(path: Path, wanted: Selection, n_bytes: int) -> Iterator[Data]:
+    """Blocks of a text table; its columns have no names if its first line holds only numbers."""
+    first, separator = first_line(path)
+    header = None if _all_numbers(first) else first
+    names = header or [str(i) for i in range(len(first))]
+    roles = roles_of(names, wanted, path)
+    start = 0
+    for frame in _csv_frames(path, separator, header, _n_rows(n_bytes, len(first))):
+        frame.columns = names
+        yield _data(frame, roles, path, start, named=header is not None)
+        start += len(frame)
+    _check_any(path, start)
+
+
+def _csv_frames(path: Path, separator: str, header: list[str] | None, n_rows: int) -> Iterator[Any]:
+    pandas = needed("pandas", path)
+    warning = pandas.errors.ParserWarning  # more fields than names
+    with (
+        opening(path, "a text table in UTF-8", warning),
+        pandas.read_csv(
+            path,
+            sep=separator,
+            header=None if header is None else 0,
+            index_col=False,
+            low_memory=False,
+            chunksize=n_rows,
+        ) as frames,
+    ):
+        while True:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", warning)
+                frame = next(frames, None)
+            if frame is None:
+                return
+            yield frame
+
+
+def parquet_blocks(path: Path, wanted: Selection, n_bytes: int) -> Iterator[Data]:
+    """Blocks of a parquet table; columns that are not wanted are not read."""
+    check_content(path)
+    parquet = needed("pyarrow.parquet", path)
+    needed("pandas", path)
+    with (
+        opening(path, "a parquet table"),
+        parquet.ParquetFile(path, buffer_size=BUFFER_BYTES) as file,
+    ):
+        roles = roles_of(file.schema_arrow.names, wanted, path)
+        read = [*roles.data, *filter(None, roles[1:])]
+        start, step = 0, _n_rows(n_bytes, len(read))
+        for group in range(file.num_row_groups):  # each reader keeps what it has read of the file
+            for batch in file.iter_batches(step, [group], read):
+                frame = batch.to_pandas(ignore_metadata=True)
+                yield _data(frame, roles, path, start, named=True)
+                start += len(frame)
+    _check_any(path, start)
+
+
+def first_line(path: Path) -> tuple[list[str], str]:
+    """The fields of a text table's first line, and what separates them."""
+    check_content(path)
+    with opening(path, "a text table in UTF-8"), path.open(encoding="utf-8-sig", newline="") as f:
+        line = f.readline()
+        separator = max(SEPARATORS, key=line.count)
+        f.seek(0)
+        return next(csv.reader(f, delimiter=separator), []), separator
+
+
+def roles_of(header: Sequence[str], wanted: Selection, path: Path) -> Roles:
+    """Which columns are data, names and labels.
+
+    Raises:
+        DataError: a column that is asked for is not there, is there twice, or none is left.
+    """
+    twice = [name for i, name in enumerate(header) if name in header[:i]]
+    asked = {*(wanted.columns or ()), *wanted.drop, *filter(None, [wanted.label_column])}
+    absent = [name for name in sorted(asked) if name not in header]
+    if twice or absent:
+        wrong = f"{twice[0]!r} twice" if twice else f"no {', '.join(map(repr, absent))}"
+        raise DataError(f"{path}: expected each column once, found {wrong}: {_listed(header)}")
+    taken = wanted.columns or ()
+    name = next((c for c in (*header[:1], *header[-1:]) if c.strip().lower() in NAME_COLUMNS), None)
+    labels = [wanted.label_column] if wanted.label_column else [*LABEL_COLUMNS]
+    label = next((c for c in header if c in labels and c not in taken), None)
+    name = None if name in taken or name in wanted.drop else name
+    data = taken or tuple(c for c in header if c not in (name, label, *wanted.drop))
+    if not data:
+        raise DataError(f"{path}: expected at least one column of data, found {_listed(header)}")
+    return Roles(data, name, label)
+
+
+def _listed(header: Sequence[str]) -> str:
+    more = ", …" if len(header) > 20 else ""
+    return f"the columns {', '.join(map(repr, header[:20]))}{more}"
+
+
+def _all_numbers(fields: Sequence[str]) -> bool:
+    try:
+        return len([float(field) for field in fields]) > 0
+    except ValueError:
+        return False
+
+
+def _n_rows(n_bytes: int, n_columns: int) -> int:
+    return min(max(1, n_bytes // (8 * max(1, n_columns))), MOST_ROWS)
+
+
+def _check_any(path: Path, n_rows: int) -> None:
+    if n_rows == 0:
+        raise DataError(f"{path}: expected rows below the names of the columns, found none")
+
+
+def _data(frame: Any, roles: Roles, path: Path, start: int, *, named: bool) -> Data:
+    columns = [_numbers(frame[name], path, start) for name in roles.data]
+    single = all(column.dtype.kind == "f" and column.dtype.itemsize <= 4 for column in columns)
+    X = np.stack(columns, axis=1).astype("f4" if single else "f8")
+    check_rows(X, path, roles.data if named else None, start)
+    names = tuple(map(str, frame[roles.name])) if roles.name is not None else None
+    labels = None if roles.label is None else labels_of(frame[roles.label], path, start)
+    return Data(X, roles.data if named else None, names, labels)
+
+
+def _numbers(column: Any, path: Path, start: int) -> Shaped[np.ndarray, " n"]:
+    """A column's numbers, NaN where one is missing."""
+    types = needed("pandas", path).api.types
+    if types.is_numeric_dtype(column.dtype) and column.dtype.kind in "buif":
+        filled: Float[np.ndarray, " n"] = column.to_numpy(
+            dtype=column.dtype.type if isinstance(column.dtype, np.dtype) else np.float64,
+            na_value=np.nan,
+        )
+        return filled
+    text = column.astype(object)
+    values = [_number(value) for value in text]
+    bad = next((i for i, value in enumerate(values) if value is None), None)
+    if bad is not None:
+        raise DataError(
+            f"{path}: column {column.name!r} must hold numbers, found {text.iloc[bad]!r} in row "
+            f"{start + bad + 1} (counted from 1): drop the column (--drop), or write numbers"
+        )
+    return np.array(values, dtype=np.float64)
+
+
+def _number(value: Any) -> float | None:
+    """A number, NaN for what is missing, None for anything else; dates are not numbers."""
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return float("nan")
+    try:
+        return None if hasattr(value, "isoformat") else float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def labels_of(column: Any, path: Path, start: int = 0) -> Shaped[np.ndarray, " n"]:
+    """A column of labels as whole numbers if all are, else as texts."""
+    missing = np.flatnonzero(column.isna())
+    if len(missing):
+        raise DataError(
+            f"{path}: expected a label in every row, found none in row {start + missing[0] + 1} "
+            "(counted from 1)"
+        )
+    if column.dtype.kind in "bui":
+        return np.asarray(column.to_numpy(), dtype=np.int64)
+    return np.array([str(value) for value in column])

@@ -1,0 +1,197 @@
+"""`dimix fit` and `dimix resume`: what they leave, go on with, and refuse to touch."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.preprocessing import StandardScaler
+
+import dimix
+from cli_calls import TINY, answer, call
+from dimix.metrics import clustering_scores
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {str(f.relative_to(folder)): f.read_bytes() for f in folder.rglob("*") if f.is_file()}
+
+
+def test_a_fit_leaves_request_data_model_report_and_result(
+    mixture: Path, table: pd.DataFrame
+) -> None:
+    assert {file.name for file in mixture.iterdir()} == {
+        *("fit.json", "data.json", "model", "report", "result.json"),
+    }
+    result = json.loads((mixture / "result.json").read_text())
+    assert result["n_clusters"] == 3
+    assert [c["size"] for c in result["clusters"]] == [30, 30, 30]
+    assert result["scores"]["ari"] == 1.0
+    X = StandardScaler().fit_transform(table[["a", "b", "c"]].to_numpy())
+    model = dimix.load(mixture / "model")
+    alone = dimix.DirichletProcessGaussianMixture(6, coarsening="auto", random_state=0).fit(X)
+    assert np.array_equal(model.predict(X), alone.predict(X))
+    assert result["nats_per_sample"] == pytest.approx(alone.score(X))
+    assert (mixture / "report" / "report.html").stat().st_size > 0
+
+
+def test_it_says_what_it_does_with_the_data(csv: Path, tmp_path: Path) -> None:
+    code, output = call("fit", csv, "--out", tmp_path / "out", "--model", "mixture")
+    assert code == 0
+    assert "data: 90 rows of 3 columns" in output
+    assert "columns brought to mean 0 and variance 1 (--no-standardize leaves them)" in output
+    assert "labels: 3 kinds; they score, and no more" in output
+    assert "against the labels: acc 1.000" in output
+    assert "report.html" in output
+
+
+@pytest.mark.usefixtures("no_report")
+def test_labels_do_not_change_the_model(csv: Path, mixture: Path, tmp_path: Path) -> None:
+    labels = tmp_path / "labels.npy"
+    np.save(labels, np.arange(90) % 2)
+    out = tmp_path / "out"
+    result = answer(
+        *("fit", csv, "--out", out, "--model", "mixture", "--n-components", 6, "--labels", labels)
+    )
+    name = "model/mixture.safetensors"
+    assert (out / name).read_bytes() == (mixture / name).read_bytes()
+    model = dimix.load(out / "model")
+    table = pd.read_csv(csv)[["a", "b", "c"]].to_numpy()
+    expected = clustering_scores(
+        np.arange(90) % 2, model.predict(StandardScaler().fit_transform(table))
+    )
+    assert result["scores"]["nmi"] == pytest.approx(expected.nmi)
+
+
+def test_a_deep_fit_chooses_likelihood_and_network_and_says_why(
+    images: Path, deep: Path, tmp_path: Path
+) -> None:
+    code, output = call("fit", images, "--out", tmp_path / "out", *TINY)
+    assert code == 0
+    assert "likelihood bernoulli: bytes, nearly all close to an end" in output
+    assert "architecture mlp: images of 8 x 6 have at most 1,024 numbers" in output
+    model = dimix.load(deep / "model")
+    assert (model.likelihood, model.architecture, model.random_state) == ("bernoulli", "mlp", 0)
+
+
+@pytest.mark.parametrize("model", ["gmvae", "vae", "algorithm1"])
+def test_every_model_fits_a_table(model: str, csv: Path, tmp_path: Path) -> None:
+    result = answer(*("fit", csv, "--out", tmp_path / "out", "--model", model, "--epochs", 1))
+    assert result["n_rows"] == 90
+    assert (result["n_clusters"] > 0) == (model != "vae")
+    assert np.isfinite(result["nats_per_sample"])
+    assert dimix.load(tmp_path / "out" / "model").likelihood == "gaussian"
+
+
+@pytest.mark.usefixtures("no_report")
+def test_given_clusters_are_taken(csv: Path, tmp_path: Path) -> None:
+    fit = ("fit", csv, "--model", "mixture", "--n-components", 6, "--n-clusters", 2)
+    assert answer(*fit, "--out", tmp_path / "out")["n_clusters"] == 2
+
+
+@pytest.mark.usefixtures("no_report")
+def test_constant_columns_are_named(table: pd.DataFrame, tmp_path: Path) -> None:
+    table.assign(one=3.0).to_csv(tmp_path / "t.csv", index=False)
+    code, output = call(
+        *("fit", tmp_path / "t.csv", "--out", tmp_path / "out", "--model", "mixture")
+    )
+    assert code == 0
+    assert "columns with one value alone, which tell nothing: one" in output
+
+
+def test_the_same_fit_again_only_shows_the_result(csv: Path, mixture: Path) -> None:
+    before = files_of(mixture)
+    code, output = call("fit", csv, "--out", mixture, "--model", "mixture", "--n-components", 6)
+    assert code == 0
+    assert "is complete already" in output
+    assert files_of(mixture) == before
+
+
+def test_another_fit_in_the_same_folder_is_refused(csv: Path, mixture: Path) -> None:
+    before = files_of(mixture)
+    code, output = call("fit", csv, "--out", mixture, "--model", "mixture", "--seed", 1)
+    assert code == 2
+    assert "holds another fit, and nothing in it was changed; this one has seed 1, not 0" in output
+    assert files_of(mixture) == before
+
+
+def test_a_folder_with_other_files_is_refused(csv: Path, tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("dear")
+    code, output = call("fit", csv, "--out", tmp_path, "--model", "mixture")
+    assert code == 2
+    assert "expected a new or empty folder, found other files in it" in output
+    assert [file.name for file in tmp_path.iterdir()] == ["letter.txt"]
+
+
+def test_bad_data_leave_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "bad.csv").write_text("a,city\n1,Rome\n")
+    code, output = call("fit", tmp_path / "bad.csv", "--out", tmp_path / "out")
+    assert code == 2
+    assert "column 'city' must hold numbers, found 'Rome' in row 1" in output
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("no_report")
+def test_a_request_from_which_nothing_was_trained_gives_way(csv: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    wrong = ("--set", "covariance_type=round")
+    fit = ("fit", csv, "--out", out, "--model", "mixture", "--n-components", 4)
+    code, output = call(*fit, *wrong)
+    assert code == 2
+    assert "covariance_type must be one of" in output
+    assert answer(*fit)["n_clusters"] == 3
+
+
+@pytest.mark.parametrize("lost", ["result.json", "report", "model"])
+def test_resume_makes_what_is_missing(lost: str, csv: Path, mixture: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(mixture, out)
+    (out / "result.json").unlink()
+    shutil.rmtree(out / lost, ignore_errors=True)
+    _, output = call("info", out)
+    assert "dimix resume" in output
+    answer("resume", out)
+    assert (out / "result.json").read_bytes() == (mixture / "result.json").read_bytes()
+    name = "model/mixture.safetensors"
+    assert (out / name).read_bytes() == (mixture / name).read_bytes()
+    assert (out / "report" / "report.html").exists()
+
+
+@pytest.mark.usefixtures("no_report")
+def test_resume_refuses_data_that_have_changed(csv: Path, tmp_path: Path) -> None:
+    data, out = tmp_path / "data.csv", tmp_path / "out"
+    data.write_bytes(csv.read_bytes())
+    answer("fit", data, "--out", out, "--model", "mixture", "--n-components", 4)
+    data.write_text(data.read_text().replace("row0,", "row0,9"))
+    code, output = call("resume", out)
+    assert code == 2
+    assert "the data have changed since the fit began" in output
+
+
+@pytest.mark.usefixtures("no_report")
+def test_an_interrupted_training_goes_on_from_its_checkpoint(
+    images: Path, deep: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr("dimix.estimators.DeepInfiniteMixture._settle", interrupt)
+        code, output = call("fit", images, "--out", out, *TINY)
+    assert code == 130
+    assert f"`dimix resume {out}` goes on from the last finished epoch" in output
+    assert (out / "training" / "joint" / "last.ckpt").exists()
+    assert not (out / "model").exists()
+    assert answer("resume", out)["folder"] == str(out)
+    for name in ("weights", "mixture"):
+        file = f"model/{name}.safetensors"
+        assert (out / file).read_bytes() == (deep / file).read_bytes()
+
+
+def test_a_diverged_training_is_no_fault_of_the_request(images: Path, tmp_path: Path) -> None:
+    fit = ("fit", images, "--out", tmp_path / "out", "--model", "vae", "--epochs", 3)
+    code, output = call(*fit, "--set", "learning_rate=1e30")
+    assert code == 1
+    assert "dimix: training diverged in epoch" in output
