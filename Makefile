@@ -37,7 +37,7 @@ docs: $(STAMP) ## build the pages into runs/site, strictly and without a network
 # pin: `.venv/bin/pip install --upgrade NAME && make lock`. A build's local tag (+cpu)
 # is dropped, so that the same lock serves machines with another build of PyTorch.
 lock: $(STAMP) ## pin in requirements.lock what is in .venv
-	$(BIN)/pip install --no-build-isolation --editable '.[io,demo,onnx,dev]'
+	$(BIN)/pip install --no-build-isolation --editable '.[io,demo,onnx,search,dev]'
 	{ echo '# Every dependency of dimix with all its extras; written by `make lock`.'; \
 	  $(BIN)/pip freeze --all --exclude dimix --exclude pip | sed -E 's/\+[a-z0-9.]+$$//'; \
 	} > requirements.lock

@@ -109,6 +109,7 @@ def test_widths_are_those_asked_for_and_mirrored() -> None:
 
     assert widths(encoder_body(MLP((7, 5)), (3, 4)).module) == [7, 5]
     assert widths(decoder_body(MLP((7, 5)), (3, 4), 2)) == [5, 7, 12]
+    assert widths(encoder_body((7, 5), (3, 4)).module) == [7, 5]
     assert MLP().widths == (500, 500, 2000)
     with pytest.raises(ValueError, match="widths must be positive integers"):
         MLP((3, 0))

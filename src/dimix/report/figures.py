@@ -254,15 +254,22 @@ def _save_all(cells: Sequence[Cell], folder: Path) -> Iterable[SavedFigure]:
 
 
 def save(figure: Figure, file: Path) -> tuple[int, int]:
-    """Write a PNG whose bytes depend on the drawing alone; returns its size in pixels.
+    """Write a figure as PNG; returns its size in pixels."""
+    png, size = as_png(figure)
+    with atomic_write(file, "wb") as out:
+        out.write(png)
+    return size
+
+
+def as_png(figure: Figure) -> tuple[bytes, tuple[int, int]]:
+    """A PNG whose bytes depend on the drawing alone, and its size in pixels.
 
     A palette in place of full colour makes it, and so the page, a quarter of the size. The
     octree keeps the colours of thin lines, which Pillow's default melts into their neighbours.
     """
-    drawn = io.BytesIO()
+    drawn, packed = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", pil_kwargs={"compress_level": 0})
     full = Image.open(drawn).convert("RGB")
     picture = full.quantize(COLOURS, method=Image.Quantize.FASTOCTREE)
-    with atomic_write(file, "wb") as out:
-        picture.save(out, "PNG", optimize=True)
-    return picture.size
+    picture.save(packed, "PNG", optimize=True)
+    return packed.getvalue(), picture.size

@@ -79,10 +79,15 @@ def page(records: Sequence[Record], tables: Sequence[Table], figures: Sequence[S
         *figure_sections(figures),
         Section("settings", "Settings and notes", settings(records)),
     ]
+    return framed(TITLE, introduction(records), sections)
+
+
+def framed(title: str, introduction: str, sections: Sequence[Section]) -> str:
+    """A page of sections; the introduction is HTML."""
     frame = Template(files("dimix.report").joinpath("page.html").read_text("utf-8"))
     return frame.substitute(
-        title=escape(TITLE),
-        introduction=introduction(records),
+        title=escape(title),
+        introduction=introduction,
         contents="".join(section.link() for section in sections),
         sections="\n".join(section.html() for section in sections),
     )
@@ -101,13 +106,18 @@ def introduction(records: Sequence[Record]) -> str:
         "Finished cells": str(len(records)),
         "Versions": listed(versions),
     }
-    terms = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts.items())
     return (
         "<p>Networks that learn a latent space without labels, and mixtures that cluster it: each "
         "row is one such method, scored against labels that it never saw, at each latent "
         "dimension Z. Scores are averaged over seeds; figures show the lowest seed.</p>\n"
-        f"<dl>{terms}</dl>"
+        f"{terms(facts)}"
     )
+
+
+def terms(facts: Mapping[str, str]) -> str:
+    """Facts by name as a list of definitions."""
+    entries = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts.items())
+    return f"<dl>{entries}</dl>"
 
 
 def listed(values: Iterable[object]) -> str:
@@ -134,13 +144,19 @@ def figure_group(latent_dim: int, figures: Sequence[SavedFigure]) -> str:
 
 
 def figure_html(figure: SavedFigure) -> str:
-    """An embedded image with its alternative text and caption."""
-    data = base64.b64encode(figure.file.read_bytes()).decode("ascii")
+    """A saved figure with its alternative text and caption."""
+    size = figure.width, figure.height
+    return embedded(figure.file.read_bytes(), size, figure.alt, figure.caption)
+
+
+def embedded(png: bytes, size: tuple[int, int], alt: str, caption: str) -> str:
+    """An image in the page itself; its size in pixels."""
+    (width, height), data = size, base64.b64encode(png).decode("ascii")
     return (
-        f'<figure style="width: {figure.width}px">\n'
-        f'<img src="data:image/png;base64,{data}" alt="{escape(figure.alt)}" '
-        f'width="{figure.width}" height="{figure.height}">\n'
-        f"<figcaption>{escape(figure.caption)}</figcaption></figure>"
+        f'<figure style="width: {width}px">\n'
+        f'<img src="data:image/png;base64,{data}" alt="{escape(alt)}" '
+        f'width="{width}" height="{height}">\n'
+        f"<figcaption>{escape(caption)}</figcaption></figure>"
     )
 
 
