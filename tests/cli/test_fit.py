@@ -181,7 +181,7 @@ def test_an_interrupted_training_goes_on_from_its_checkpoint(
         patch.setattr("dimix.estimators.DeepInfiniteMixture._settle", interrupt)
         code, output = call("fit", images, "--out", out, *TINY)
     assert code == 130
-    assert f"`dimix resume {out}` goes on from the last finished epoch" in output
+    assert "stopped; the same command goes on from the last finished epoch" in output
     assert (out / "training" / "joint" / "last.ckpt").exists()
     assert not (out / "model").exists()
     assert answer("resume", out)["folder"] == str(out)

@@ -91,7 +91,7 @@ def test_ctrl_c_gives_130_and_says_how_to_go_on(images: Path, tmp_path: Path) ->
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 130, output
-    assert f"`dimix resume {out}` goes on from the last finished epoch" in " ".join(output.split())
+    assert "the same command goes on from the last finished epoch" in output
     assert "Traceback" not in output
     code, output = call("predict", out, images, "--out", tmp_path / "p.csv")
     assert code == 2

@@ -29,6 +29,7 @@ from dimix.cli.folder import (
     write_request,
 )
 from dimix.cli.output import (
+    GOES_ON,
     UNEXPECTED,
     AsJson,
     answering,
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from dimix.data import Data, Preparation
 
 Rows = Shaped[np.ndarray, "N *shape"]
-STOPPED = "stopped; `dimix resume {}` goes on from the last finished epoch"
 
 
 def fit(
@@ -112,7 +112,7 @@ def fit(
         "architecture": architecture,
         "device": device,
     }
-    with answering(STOPPED.format(out)):
+    with answering(GOES_ON):
         parameters = {k: v for k, v in given.items() if v is not None} | parse_set(set_ or [])
         models.check_names(model, parameters)
         request = Request(
@@ -142,7 +142,7 @@ def resume(
 
     Example: dimix resume runs/table
     """
-    with answering(STOPPED.format(folder)):
+    with answering(GOES_ON):
         result = run(read_request(folder), folder, console_for(as_json))
     if as_json:
         print_json(result)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
+GOES_ON = "stopped; the same command goes on from the last finished epoch"
 UNEXPECTED, USAGE_ERROR, INTERRUPTED = 1, 2, 130
 BAD_INPUT = (
     ValueError,

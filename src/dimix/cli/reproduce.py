@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from dimix.cli.output import answering, fail
+from dimix.cli.output import GOES_ON, answering, fail
 
 if TYPE_CHECKING:
     from dimix.experiments import Grid
@@ -45,7 +45,7 @@ def reproduce(
     from dimix import experiments
     from dimix.training import DivergedError
 
-    with answering("stopped; the same command goes on from the last finished epoch"):
+    with answering(GOES_ON):
         rows = experiments.find_rows(row or [])
         grid = experiments.Grid(dataset, data_dir, rows, latent_dim, seed, epochs, out)
         if dry_run:

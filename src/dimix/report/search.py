@@ -11,6 +11,7 @@ import matplotlib.style
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from dimix.records import atomic_write
 from dimix.records.search import SearchResult, Trial
@@ -104,7 +105,7 @@ def course(result: SearchResult) -> str:
         points(ax, numbers, scores)
         ax.step(numbers, np.maximum.accumulate(scores), where="post", color=PALETTE[2])
         ax.set(xlabel="trial", ylabel=SCORE)
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     alt = f"Scores of {len(trials)} trials from {scores.min():.3f} to {scores.max():.3f}."
     return shown(figure, alt, "Points: trials. Line: the best so far.")
 

@@ -61,7 +61,7 @@ FAILURES = (
     ValueError,
     ArithmeticError,
     torch.OutOfMemoryError,
-    torch.linalg.LinAlgError,
+    torch.linalg.LinAlgError,  # type: ignore[attr-defined]
 )
 """What parameters may do to a fit."""
 

@@ -74,7 +74,7 @@ class Choice:
     options: tuple[Any, ...]
 
     def __post_init__(self) -> None:
-        _check(isinstance(self.options, tuple) and self.options != (), "no options", self)
+        _check(len(self.options) > 0, "no options", self)
         _check(all(map(_is_option, self.options)), "options are numbers, texts or tuples", self)
 
     @property
@@ -153,8 +153,9 @@ def _check(good: bool, rule: str, entry: object) -> None:
 
 
 def _is_number(value: object) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and math.isfinite(value)  # type: ignore[arg-type]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return math.isfinite(value)
 
 
 def _is_option(value: object) -> bool:

@@ -5,6 +5,7 @@ sharing its storage; so does a process that goes on where another was stopped.
 """
 
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from optuna.samplers import BaseSampler, GridSampler, RandomSampler, TPESampler
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from dimix.records.search import Trial
 from dimix.search.space import Space
@@ -28,6 +29,8 @@ LOCK_SECONDS = 60
 """How long a process waits for another that writes to the same SQLite file."""
 UNUSABLE = (SQLAlchemyError, ImportError, optuna.exceptions.OptunaError)
 """What opening a database may raise."""
+RETRIES = (0.3, 1.0)
+"""Seconds before a database is opened again."""
 LARGEST_GRID = 100_000
 
 
@@ -165,8 +168,11 @@ def open_storage(url: str) -> BaseStorage:
 
 
 def _opened(url: str) -> RDBStorage:
+    """The database, with tables; processes that begin at once may get in each other's way."""
     options = {"connect_args": {"timeout": LOCK_SECONDS}} if url.startswith("sqlite") else None
-    try:
-        return RDBStorage(url, engine_kwargs=options)
-    except OperationalError:  # two processes that begin at once may both make the tables
-        return RDBStorage(url, engine_kwargs=options)
+    for seconds in RETRIES:
+        try:
+            return RDBStorage(url, engine_kwargs=options)
+        except DBAPIError:
+            time.sleep(seconds)
+    return RDBStorage(url, engine_kwargs=options)
