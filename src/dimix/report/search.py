@@ -11,7 +11,7 @@ import matplotlib.style
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from dimix.records import atomic_write
 from dimix.records.search import SearchResult, Trial
@@ -23,7 +23,7 @@ TITLE = "dimix: a search over parameters"
 SCORE = "held-out nats a sample"
 IN_VIEW = 5.0
 """The worst score in view, as many times below the best as the median score is."""
-COLUMNS = 3
+COLUMNS, FEW_DECADES = 3, 1e3
 
 
 def write_search_report(result: SearchResult, file: Path) -> None:
@@ -133,7 +133,9 @@ def panel(ax: Axes, name: str, result: SearchResult) -> None:
     if all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
         points(ax, values, scores_of(trials))
         if name in result.log_scale:
-            ax.set_xscale("log")
+            log_axis(ax, values)
+        elif all(isinstance(v, int) for v in values):
+            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     else:
         texts = [text(value) for value in values]
         options = sorted(set(texts))
@@ -141,6 +143,15 @@ def panel(ax: Axes, name: str, result: SearchResult) -> None:
         ax.set_xticks(range(len(options)), options)
         ax.set_xlim(-0.5, len(options) - 0.5)
     ax.set(xlabel=name, ylabel=SCORE)
+
+
+def log_axis(ax: Axes, values: Sequence[float]) -> None:
+    """A horizontal axis in logs, its numbers few enough not to overlap."""
+    ax.set_xscale("log")
+    subs = (1.0, 3.0) if max(values) < FEW_DECADES * min(values) else (1.0,)
+    ax.xaxis.set_major_locator(LogLocator(subs=subs))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
 
 
 def points(ax: Axes, x: Sequence[float], scores: np.ndarray) -> None:
