@@ -87,7 +87,7 @@ def test_images_become_pictures(tmp_path: Path) -> None:
     np.testing.assert_array_equal(bundle.thumbnails, images)
     assert bundle.names[3] == "3.png"
     assert bundle.samples.shape == (1, 8, 6, 7)
-    expected = np.rint(255 * model.reconstruct(images)).astype(np.uint8)
+    expected = np.rint(255 * np.clip(model.reconstruct(images), 0, 1)).astype(np.uint8)
     for before, after in zip(bundle.originals, bundle.reconstructions, strict=True):
         (i,) = np.flatnonzero((images == before).all((1, 2)))
         np.testing.assert_allclose(after.astype(int), expected[i].astype(int), atol=1)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from dimix.cli.clusters import cluster_table, clusters_by_size
+from dimix.cli.clusters import Cluster, cluster_table, clusters_by_size
 from dimix.cli.derive import Folder
 from dimix.cli.fit import print_result
 from dimix.cli.folder import (
@@ -95,9 +95,7 @@ def cut(
             write_cut(fit, folder, result)
         else:
             beside(out, lambda place: copy_cut(fit, place, result))
-    tree = fit.model.hierarchy_
-    sizes = np.bincount(fit.model.component_labels_[tree.leaves], tree.counts)
-    console.print(cluster_table(clusters_by_size(sizes)))
+    console.print(cluster_table([Cluster(**one) for one in result["clusters"]]))
     tell(console, f"model: {(out or folder) / MODEL}")
     if as_json:
         print_json(result | {"folder": str(out or folder)})
@@ -106,9 +104,10 @@ def cut(
 def cut_result(fit: Fit) -> dict[str, Any]:
     """The result at another cut: sizes are the tree's; what needs the data is not known."""
     model, tree = fit.model, fit.model.hierarchy_
-    sizes = np.bincount(model.component_labels_[tree.leaves], tree.counts)
-    found = clusters_by_size(sizes)
-    return read_json(fit.folder, RESULT) | {
+    before = read_json(fit.folder, RESULT)
+    shares = np.bincount(model.component_labels_[tree.leaves], tree.shares)
+    found = clusters_by_size(before["n_rows"] * shares)
+    return before | {
         "n_clusters": len(found),
         "clusters": [asdict(cluster) for cluster in found],
         "scores": None,

@@ -72,6 +72,11 @@ class Hierarchy:
         """N: the rows of all components."""
         return float(self.counts.sum())
 
+    @property
+    def shares(self) -> Float64[np.ndarray, " K"]:
+        """The share of the rows that each component holds."""
+        return self.counts / self.n_rows
+
     @cached_property
     def linkage(self) -> Float64[np.ndarray, "M 4"]:
         """The tree as scipy.cluster.hierarchy takes it: nodes, height, number of components."""

@@ -63,7 +63,8 @@ def components_of(model: Any, data: Any, n_rows: int) -> Components:
     tree: Hierarchy | None = getattr(model, "hierarchy_", None)
     if tree is not None:
         probabilities = model.predict_components_proba(data)[:, tree.leaves]
-        sizes, labels = tree.counts, model.component_labels_[tree.leaves]
+        # A tree may count each row several times.
+        sizes, labels = n_rows * tree.shares, model.component_labels_[tree.leaves]
     else:
         known = hasattr(model, "predict_proba")
         probabilities = model.predict_proba(data) if known else np.ones((len(latents), 1))
