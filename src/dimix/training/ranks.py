@@ -4,12 +4,14 @@ Each holds all rows and does all work but the minibatches by itself, `alone`; of
 each takes a part, and gradients and the mixture's statistics are added up.
 """
 
+import atexit
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
+import torch.distributed as dist
 from lightning.fabric import Fabric
 
 from dimix.mixture.inference.distributed import alone, in_company
@@ -54,17 +56,27 @@ class Ranks:
         Under torchrun or Slurm they are there; otherwise this script is run again for each. The
         process group stays up until the script ends.
         """
-        if self.are_several:
-            with quiet_lightning():
-                Fabric(
-                    accelerator=self.accelerator,
-                    devices=self.devices,
-                    num_nodes=self.num_nodes,
-                    strategy=self.strategy,
-                ).launch()
+        if self.are_several and not dist.is_initialized():
+            self._launch()
+            atexit.register(_leave)
         with alone():
             yield
+
+    def _launch(self) -> None:
+        with quiet_lightning():
+            Fabric(
+                accelerator=self.accelerator,
+                devices=self.devices,
+                num_nodes=self.num_nodes,
+                strategy=self.strategy,
+            ).launch()
 
     def sharing(self) -> AbstractContextManager[None]:
         """Work with the other ranks, if there are several; alone, if this is a training of one."""
         return in_company() if self.are_several else alone()
+
+
+def _leave() -> None:
+    """End the process group before the interpreter: its threads may abort the process after."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
