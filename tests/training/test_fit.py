@@ -8,10 +8,11 @@ import torch
 from lightning.pytorch import Callback
 
 from dimix.models import GMVAE, VAE, Algorithm1, Model, Objective
-from dimix.training import DivergedError, Training, train
+from dimix.training import DivergedError, Training, denormals, train
 from dimix.training.fit import LAST
 
 P = 12
+TINY = torch.finfo(torch.float32).tiny
 pytestmark = pytest.mark.usefixtures("small_networks")
 
 
@@ -75,6 +76,32 @@ def test_finished_training_is_loaded_and_not_repeated(kind: str, tmp_path: Path)
     torch.testing.assert_close(second.state_dict(), first.state_dict(), rtol=0, atol=0)
     if kind == "algorithm1":
         assert torch.equal(second.assign(x[:5, :2]), first.assign(x[:5, :2]))
+
+
+@pytest.mark.parametrize(("every", "stay"), [(denormals.EVERY, False), (10_000, True)])
+def test_averages_without_gradients_become_denormal_and_do_not_stay_so(
+    every: int, stay: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(denormals, "EVERY", every)
+    vae, n_denormal = model("vae"), []
+
+    class SwitchOffUnits(Callback):
+        def on_train_batch_end(self, trainer, *_: object) -> None:
+            if trainer.global_step == 8:
+                vae.encoder.body[0].bias.data.fill_(-100.0)
+            averages = next(iter(trainer.optimizers[0].state.values()))["exp_avg"]
+            n_denormal.append(int(((averages != 0) & (averages.abs() < TINY)).sum()))
+
+    train(vae, data(), training(epochs=240, callbacks=[SwitchOffUnits()]))
+    assert (n_denormal[-1] > 0) == stay
+    assert n_denormal[400] == 0  # the averages still fall
+
+
+def test_only_denormal_numbers_become_zero() -> None:
+    numbers = torch.tensor([1e-3, -2 * TINY, 0.9 * TINY, -1e-45, 0.0, torch.inf, torch.nan])
+    expected = torch.tensor([1e-3, -2 * TINY, 0.0, 0.0, 0.0, torch.inf, torch.nan])
+    denormals.flush_(numbers)
+    torch.testing.assert_close(numbers, expected, rtol=0, atol=0, equal_nan=True)
 
 
 def test_going_on_for_more_epochs_equals_training_them_at_once(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from dimix.training.callbacks import (
     RefitMixture,
     Scorer,
 )
+from dimix.training.denormals import FlushDenormals
 from dimix.training.plan import Plan, Schedule
 from dimix.training.precision import Precision, resolve_precision
 from dimix.training.quiet import quiet_lightning
@@ -74,7 +75,7 @@ def train(
         first = is_first()
         last = from_first(lambda: folder / LAST if folder and (folder / LAST).exists() else None)
     history = History(x_val, scorer, folder / "curves.csv" if folder and first else None)
-    callbacks: list[Callback] = [*training.callbacks, history]
+    callbacks: list[Callback] = [*training.callbacks, FlushDenormals(), history]
     if isinstance(model, Algorithm1):
         callbacks.insert(0, RefitMixture(model, x, training.seed))
     if training.progress is not None and first:
