@@ -9,6 +9,7 @@ import typer
 from jaxtyping import Float, Int64, Shaped
 
 from dimix.cli.folder import Fit, open_fit
+from dimix.cli.options import Split
 from dimix.cli.output import AsJson, answering, console_for, print_json, tell
 from dimix.cli.writing import ARRAYS, TABLES, Columns, check_out, writing
 
@@ -19,7 +20,6 @@ Rows = Shaped[np.ndarray, "n *shape"]
 Folder = Annotated[Path, typer.Argument(help="A folder that `dimix fit` wrote.")]
 Source = Annotated[str, typer.Argument(help="Data like those of the fit, in any form.")]
 Out = Annotated[Path, typer.Option(help="The file to write.")]
-Split = Annotated[Literal["train", "test"], typer.Option(help="Of a data set that has two.")]
 
 
 def predict(

@@ -1,6 +1,5 @@
 """`dimix fit` and `dimix resume`: from own data to a saved model, its clusters and its report."""
 
-import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -27,6 +26,18 @@ from dimix.cli.folder import (
     read_request,
     write_json,
     write_request,
+)
+from dimix.cli.options import (
+    Columns,
+    Drop,
+    ImageSize,
+    LabelColumn,
+    Parameters,
+    Split,
+    Standardize,
+    parse_set,
+    prepared,
+    wanted,
 )
 from dimix.cli.output import (
     GOES_ON,
@@ -58,22 +69,12 @@ def fit(
     labels: Annotated[
         Path | None, typer.Option(help="Known labels, one a row; they score, and no more.")
     ] = None,
-    label_column: Annotated[
-        str | None, typer.Option(help="The table's column with labels; default label, labels.")
-    ] = None,
-    columns: Annotated[
-        list[str] | None, typer.Option(help="A column to take; repeat; default all.")
-    ] = None,
-    drop: Annotated[list[str] | None, typer.Option(help="A column to leave out; repeat.")] = None,
-    image_size: Annotated[
-        str | None, typer.Option(metavar="HxW", help="Resize images, as in 28x28.")
-    ] = None,
-    split: Annotated[
-        Literal["train", "test"], typer.Option(help="Of a data set that has two.")
-    ] = "train",
-    standardize: Annotated[
-        bool, typer.Option(help="Bring each column of a table to mean 0 and variance 1.")
-    ] = True,
+    label_column: LabelColumn = None,
+    columns: Columns = None,
+    drop: Drop = None,
+    image_size: ImageSize = None,
+    split: Split = "train",
+    standardize: Standardize = True,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same model.")] = 0,
     n_clusters: Annotated[
         int | None, typer.Option(min=1, help="Of infinite and mixture; default: found.")
@@ -90,10 +91,7 @@ def fit(
         Literal["mlp", "conv"] | None, typer.Option(help="Default: by the data.")
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or auto; default cpu.")] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Any other parameter; repeat."),
-    ] = None,
+    set_: Parameters = None,
     as_json: AsJson = False,
 ) -> None:
     """Cluster your data: train a model, save it, and say which clusters it found.
@@ -113,7 +111,7 @@ def fit(
         "device": device,
     }
     with answering(GOES_ON):
-        parameters = {k: v for k, v in given.items() if v is not None} | parse_set(set_ or [])
+        parameters = {k: v for k, v in given.items() if v is not None} | parse_set(set_)
         models.check_names(model, parameters)
         request = Request(
             source=absolute(data),
@@ -122,12 +120,8 @@ def fit(
             seed=seed,
             parameters=parameters,
             standardize=standardize,
-            columns=tuple(columns) if columns else None,
-            drop=tuple(drop or ()),
-            label_column=label_column,
-            image_size=parse_size(image_size),
-            split=split,
             labels=None if labels is None else absolute(labels),
+            **wanted(columns, drop, label_column, image_size, split),
         )
         result = run(request, out, console)
     if as_json:
@@ -154,44 +148,16 @@ def absolute(source: str | Path) -> str:
     return str(path.resolve() if path.exists() else source)
 
 
-def parse_size(text: str | None) -> tuple[int, int] | None:
-    """28x28 as two numbers."""
-    if text is None:
-        return None
-    height, _, width = text.lower().partition("x")
-    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
-        raise ValueError(f"--image-size must be two numbers, as in 28x28; found {text!r}")
-    return int(height), int(width)
-
-
-def parse_set(texts: list[str]) -> dict[str, Any]:
-    """NAME=VALUE by name; a value is JSON, or else text."""
-    values = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise ValueError(f"--set takes NAME=VALUE, as in --set views=2; found {text!r}")
-        try:
-            values[name.replace("-", "_")] = json.loads(value)
-        except ValueError:
-            values[name.replace("-", "_")] = value
-    return values
-
-
 def run(request: Request, out: Path, console: Console) -> dict[str, Any]:
     """Do what of a fit is still to do; its result.
 
     Everything is checked before anything is written. What is there is not done again.
     """
-    from dimix.data import Preparation, read
-
-    data = read(request.source, request.selection())
+    data, preparation, X = prepared(
+        request.source, request.selection(), standardize=request.standardize
+    )
     request = same_data(request, digest(data.X))
     labels = labels_of(request, data)
-    preparation = Preparation.of(
-        data, standardize=request.standardize, resized=request.image_size is not None
-    )
-    X = preparation.apply(data, request.source)
     parameters, reasons = models.chosen(request.model, request.parameters, X)
     estimator = models.estimator(request.model, parameters, request.seed)
     check_free(out, request)

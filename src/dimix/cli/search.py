@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from dimix.cli import models
-from dimix.cli.fit import parse_set, parse_size
+from dimix.cli.options import (
+    Columns,
+    Drop,
+    ImageSize,
+    LabelColumn,
+    Parameters,
+    Split,
+    Standardize,
+    parse_set,
+    prepared,
+    wanted,
+)
 from dimix.cli.output import UNEXPECTED, AsJson, answering, console_for, fail, print_json, tell
 
 if TYPE_CHECKING:
@@ -37,26 +48,13 @@ def search(
     ] = None,
     held_out: Annotated[float, typer.Option(help="The share of the rows that scores.")] = 0.2,
     seed: Annotated[int, typer.Option(min=0, help="Of split, trials and fits.")] = 0,
-    label_column: Annotated[
-        str | None, typer.Option(help="The table's column with labels, which is not looked at.")
-    ] = None,
-    columns: Annotated[
-        list[str] | None, typer.Option(help="A column to take; repeat; default all.")
-    ] = None,
-    drop: Annotated[list[str] | None, typer.Option(help="A column to leave out; repeat.")] = None,
-    image_size: Annotated[
-        str | None, typer.Option(metavar="HxW", help="Resize images, as in 28x28.")
-    ] = None,
-    split: Annotated[
-        Literal["train", "test"], typer.Option(help="Of a data set that has two.")
-    ] = "train",
-    standardize: Annotated[
-        bool, typer.Option(help="Bring each column of a table to mean 0 and variance 1.")
-    ] = True,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="What all trials share; repeat."),
-    ] = None,
+    label_column: LabelColumn = None,
+    columns: Columns = None,
+    drop: Drop = None,
+    image_size: ImageSize = None,
+    split: Split = "train",
+    standardize: Standardize = True,
+    set_: Parameters = None,
     as_json: AsJson = False,
 ) -> None:
     """Search for parameters: many fits, each scored by the bound on rows held out from it.
@@ -67,7 +65,7 @@ def search(
     """
     console = console_for(as_json)
     with answering(f"stopped; the same command goes on, and what has been tried is in {out}"):
-        from dimix.data import Preparation, Selection, read
+        from dimix.data import Selection
         from dimix.report.search import write_search_report
         from dimix.search import read_space
         from dimix.search import search as run
@@ -76,17 +74,9 @@ def search(
             tell(console, line(result, trial, trials))
             write_search_report(result, out / PAGE)
 
-        wanted = Selection(
-            columns=tuple(columns) if columns else None,
-            drop=tuple(drop or ()),
-            label_column=label_column,
-            image_size=parse_size(image_size),
-            split=split,
-        )
-        own, given = None if space is None else read_space(space), parse_set(set_ or [])
-        found = read(data, wanted)
-        preparation = Preparation.of(found, standardize=standardize, resized=image_size is not None)
-        X = preparation.apply(found, data)
+        own, given = None if space is None else read_space(space), parse_set(set_)
+        selection = Selection(**wanted(columns, drop, label_column, image_size, split))
+        _, _, X = prepared(data, selection, standardize=standardize)
         parameters, reasons = models.chosen(model, given, X)
         told = [why for why in reasons if why.split()[0] not in (own or {})]
         tell(console, "\n".join([f"data: {len(X):,} rows from {data}", *told]))

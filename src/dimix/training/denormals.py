@@ -15,7 +15,7 @@ class FlushDenormals(Callback):
 
     Of a weight whose gradient stays zero, as an inactive unit's does, the averages fall
     geometrically until they are denormal, and stay so for ever: nine tenths of the smallest number
-    is rounded to itself. With most of them there, a step of Adam on a CPU takes ten times as long.
+    is rounded to itself. With most of them there, a CPU takes several times as long for a step.
     """
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:

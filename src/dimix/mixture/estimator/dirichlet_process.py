@@ -41,7 +41,7 @@ from dimix.mixture.inference.memoized import fit_memoized
 from dimix.mixture.inference.overview import overview
 from dimix.mixture.inference.starts import carried_over, start_from
 from dimix.mixture.inference.stochastic import StochasticState, stochastic_step
-from dimix.mixture.moves.search import MOVES, ImprovedFit
+from dimix.mixture.moves.search import MOVES, ImprovedFit, best_of
 from dimix.mixture.posterior import MixturePosterior, MixturePrior, update
 
 
@@ -192,7 +192,7 @@ class DirichletProcessGaussianMixture(FittedMixture):
         encoding = self._encoding(rows)
         data = encoding(rows)
         few = sample_of(rows, rng) if in_use() else None
-        result = _best([self._fit_once(encoding, data, few, rng) for _ in range(self._n_starts())])
+        result = best_of(self._fit_once(encoding, data, few, rng) for _ in range(self._n_starts()))
         total = total_weight(rows)
         return self._finish(
             result, lambda: data if few is None else encoding(few.standing_for(total))
@@ -317,7 +317,7 @@ class DirichletProcessGaussianMixture(FittedMixture):
         def draft() -> ImprovedFit:
             assert few is not None  # on rank 0
             data, n_starts = encoding(few), self._n_starts()
-            return _best([self._fit_from_start(encoding.prior, data, rng) for _ in range(n_starts)])
+            return best_of(self._fit_from_start(encoding.prior, data, rng) for _ in range(n_starts))
 
         drafted = from_first(draft)
         result = fit_memoized(
@@ -396,7 +396,3 @@ class DirichletProcessGaussianMixture(FittedMixture):
             auto = self.coarsening == "auto"
             self.cut("auto") if auto else self.cut(n_eff=float(self.coarsening))
         return self
-
-
-def _best(fits: list[ImprovedFit]) -> ImprovedFit:
-    return max(fits, key=lambda fit: fit.bounds[-1].total)

@@ -69,6 +69,11 @@ class ImprovedFit(FitResult):
     moves: tuple[Move, ...]
 
 
+def best_of(fits: Iterable[ImprovedFit]) -> ImprovedFit:
+    """The fit that ended at the highest bound."""
+    return max(fits, key=lambda fit: fit.bounds[-1].total)
+
+
 def improve(
     chunks: FeatureChunks,
     start: MixturePosterior,
