@@ -100,19 +100,23 @@ def test_constant_columns_are_named(table: pd.DataFrame, tmp_path: Path) -> None
     assert "columns with one value alone, which tell nothing: one" in output
 
 
-def test_the_same_fit_again_only_shows_the_result(csv: Path, mixture: Path) -> None:
+@pytest.mark.parametrize(
+    ("option", "code", "said"),
+    [
+        (("--n-components", 6), 0, "is complete already"),
+        (
+            ("--seed", 1),
+            2,
+            "holds another fit, and nothing in it was changed; this one has seed 1, not 0",
+        ),
+    ],
+)
+def test_a_fit_in_a_folder_with_the_same_or_another_one_changes_nothing(
+    csv: Path, mixture: Path, option: tuple[str, int], code: int, said: str
+) -> None:
     before = files_of(mixture)
-    code, output = call("fit", csv, "--out", mixture, "--model", "mixture", "--n-components", 6)
-    assert code == 0
-    assert "is complete already" in output
-    assert files_of(mixture) == before
-
-
-def test_another_fit_in_the_same_folder_is_refused(csv: Path, mixture: Path) -> None:
-    before = files_of(mixture)
-    code, output = call("fit", csv, "--out", mixture, "--model", "mixture", "--seed", 1)
-    assert code == 2
-    assert "holds another fit, and nothing in it was changed; this one has seed 1, not 0" in output
+    found, output = call("fit", csv, "--out", mixture, "--model", "mixture", *option)
+    assert (found, said in output) == (code, True), output
     assert files_of(mixture) == before
 
 

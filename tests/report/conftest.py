@@ -11,6 +11,10 @@ from dimix.records import Bundle, Record, cell_path, write_curves, write_record
 from dimix.report import ReportFiles, write_report
 
 CHROMIUM = Path("/usr/bin/chromium")
+ARGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
 SCORES = {"acc": 0.5, "nmi": 0.4, "cs": 0.45, "ari": 0.3, "n_clusters": 10, "n_effective": 9}
 ALONE = {"acc": 0.1, "nmi": 0.0, "cs": 1.0, "ari": 0.0, "n_clusters": 1, "n_effective": 1}
 NETWORKS = ("vae", "gmvae", "algorithm1-soft")
@@ -102,3 +106,12 @@ def chromium() -> Path:
             pytest.fail(reason)
         pytest.skip(reason)
     return CHROMIUM
+
+
+@pytest.fixture(scope="module")
+def browser(chromium):
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as engine:
+        opened = engine.chromium.launch(executable_path=str(chromium), args=list(ARGS))
+        yield opened
+        opened.close()

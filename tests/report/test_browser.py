@@ -2,20 +2,7 @@
 
 import pytest
 
-ARGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
 SHOWN = "image => image.complete && image.naturalWidth > 0 && image.clientWidth"
-
-
-@pytest.fixture(scope="module")
-def browser(chromium):
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as engine:
-        opened = engine.chromium.launch(executable_path=str(chromium), args=list(ARGS))
-        yield opened
-        opened.close()
 
 
 @pytest.mark.browser

@@ -13,25 +13,12 @@ from dimix.report import write_fit_report
 from fit_bundles import HOSTILE, bundle, hostile, of_images, of_table
 
 pytestmark = pytest.mark.browser
-ARGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
 PIXEL = """([x, y]) => Array.from(document.getElementById('canvas').getContext('2d')
            .getImageData(x * devicePixelRatio, y * devicePixelRatio, 1, 1).data).slice(0, 3)"""
 COLOURS = """() => { const c = document.getElementById('canvas'), d = c.getContext('2d')
     .getImageData(0, 0, c.width, c.height).data, seen = new Set();
     for (let i = 0; i < d.length; i += 4) seen.add((d[i] << 16) | (d[i + 1] << 8) | d[i + 2]);
     return [...seen].sort(); }"""
-
-
-@pytest.fixture(scope="module")
-def browser(chromium):
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as engine:
-        opened = engine.chromium.launch(executable_path=str(chromium), args=list(ARGS))
-        yield opened
-        opened.close()
 
 
 @pytest.fixture
