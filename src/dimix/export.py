@@ -8,8 +8,6 @@ Bytes are divided by 255 outside of the graph. What is in the graph is the model
 export: another `cut` needs another export.
 """
 
-import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -28,6 +26,7 @@ from torch import Tensor, nn
 from dimix.estimators import GMVAE, VAE, Algorithm1, DeepInfiniteMixture
 from dimix.mixture import DirichletProcessGaussianMixture, MixturePosterior
 from dimix.mixture.sticks import LOG_ZERO
+from dimix.records import appearing
 from dimix.training.quiet import OF_ITS_TREES, quiet
 
 PACKAGES = ("onnx", "onnxscript")
@@ -50,7 +49,7 @@ def export_onnx(model: Any, file: str | Path) -> None:
         raise ModuleNotFoundError(f"{' and '.join(missing)}: pip install 'dimix[onnx]'")
     example = torch.zeros(EXAMPLE_ROWS, *_sample_shape(model))
     with _shapes_unchecked(), quiet(["torch.onnx"], [OF_ITS_TREES]):
-        program = torch.onnx.export(
+        program: Any = torch.onnx.export(
             graph,
             (example,),
             input_names=["x"],
@@ -59,18 +58,8 @@ def export_onnx(model: Any, file: str | Path) -> None:
             dynamo=True,
             verbose=False,
         )
-    _write(program, Path(file))
-
-
-def _write(program: Any, file: Path) -> None:
-    """Beside first, so that the file appears whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_name(f".{file.name}.{secrets.token_hex(4)}.part")
-    try:
+    with appearing(Path(file)) as beside:
         program.save(beside, external_data=False)
-        os.replace(beside, file)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 @contextmanager

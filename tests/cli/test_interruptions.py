@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -70,6 +71,35 @@ def test_fifty_kills_leave_what_can_be_resumed_or_is_complete(images: Path, tmp_
         if answer("info", out)["state"] == "complete":
             assert same_model(out, whole)
             shutil.rmtree(out)
+    run_whole(*fit(images, out))
+    assert answer("info", out)["state"] == "complete"
+    assert same_model(out, whole)
+
+
+def run_with_files_of_at_most(n_bytes: int, *arguments: str) -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, n_bytes))
+    run_tiny(*arguments)
+
+
+@pytest.mark.slow
+def test_files_that_cannot_be_written_leave_what_can_be_resumed(
+    images: Path, tmp_path: Path
+) -> None:
+    """As on a full disk, the system refuses the bytes beyond a limit: the file is left out."""
+    FORKS.set_forkserver_preload(MODULES)
+    out, whole = tmp_path / "fit", tmp_path / "whole"
+    run_whole(*fit(images, whole))
+    sizes = sorted(file.stat().st_size for file in whole.rglob("*") if file.is_file())
+    for size in sizes:
+        process = FORKS.Process(
+            target=run_with_files_of_at_most, args=(size - 1, *fit(images, out))
+        )
+        process.start()
+        process.join()
+        assert process.exitcode == 1
+        assert not list(out.rglob("*.part"))
+        if (out / "model").exists():
+            assert same_model(out, whole)
     run_whole(*fit(images, out))
     assert answer("info", out)["state"] == "complete"
     assert same_model(out, whole)

@@ -74,12 +74,13 @@ def test_a_photograph_is_upright(tmp_path: Path) -> None:
     assert np.array_equal(read(tmp_path).X[0], np.rot90(pixels, -1))
 
 
-def test_one_corrupt_image_among_many_is_named(tmp_path: Path) -> None:
-    for i in range(300):
-        save(tmp_path / f"{i:03}.png", 4, 4)
-    file = tmp_path / "217.png"
-    file.write_bytes(file.read_bytes()[:60])
-    with pytest.raises(DataError, match=r"217\.png: expected an image, found: "):
+def test_one_corrupt_image_among_ten_thousand_is_named(tmp_path: Path) -> None:
+    save(tmp_path / "0000.png", 4, 4)
+    whole = (tmp_path / "0000.png").read_bytes()
+    for i in range(1, 10_000):
+        (tmp_path / f"{i:04}.png").write_bytes(whole)
+    (tmp_path / "7217.png").write_bytes(whole[:60])
+    with pytest.raises(DataError, match=r"7217\.png: expected an image, found: "):
         read(tmp_path)
 
 

@@ -1,11 +1,12 @@
 """One training: it learns, it repeats, and it resumes as if it had never stopped."""
 
 import csv
+import errno
 from pathlib import Path
 
 import pytest
 import torch
-from lightning.pytorch import Callback
+from lightning.pytorch import Callback, Trainer
 
 from dimix.models import GMVAE, VAE, Algorithm1, Model, Objective
 from dimix.training import DivergedError, Training, denormals, train
@@ -102,6 +103,35 @@ def test_only_denormal_numbers_become_zero() -> None:
     expected = torch.tensor([1e-3, -2 * TINY, 0.0, 0.0, 0.0, torch.inf, torch.nan])
     denormals.flush_(numbers)
     torch.testing.assert_close(numbers, expected, rtol=0, atol=0, equal_nan=True)
+
+
+def test_a_checkpoint_of_which_only_a_part_fits_the_disk_leaves_the_last_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = data()
+    train(model("vae"), x, training(epochs=1, checkpoint_dir=tmp_path))
+    before = (tmp_path / LAST).read_bytes()
+
+    def fill(self: Trainer, file: Path) -> None:
+        Path(file).write_bytes(before[: len(before) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Trainer, "save_checkpoint", fill)
+    with pytest.raises(OSError, match="No space left"):
+        train(model("vae"), x, training(epochs=2, checkpoint_dir=tmp_path))
+    assert (tmp_path / LAST).read_bytes() == before
+    assert {file.name for file in tmp_path.iterdir()} == {LAST, "curves.csv"}
+
+
+def test_a_part_of_a_checkpoint_is_refused(tmp_path: Path) -> None:
+    train(model("vae"), data(), training(epochs=1, checkpoint_dir=tmp_path))
+    whole = (tmp_path / LAST).read_bytes()
+    (tmp_path / LAST).write_bytes(whole[:-100])
+    with pytest.raises(
+        ValueError, match=r"last\.ckpt: not a checkpoint of dimix, or not all of it"
+    ):
+        train(model("vae"), data(), training(checkpoint_dir=tmp_path))
+    assert (tmp_path / LAST).read_bytes() == whole[:-100]
 
 
 def test_going_on_for_more_epochs_equals_training_them_at_once(tmp_path: Path) -> None:

@@ -15,7 +15,12 @@ import numpy as np
 import torch
 from lightning.pytorch.loggers import Logger
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClusterMixin, TransformerMixin
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    ClusterMixin,
+    TransformerMixin,
+)
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
@@ -51,7 +56,11 @@ estimator = dataclass(eq=False, repr=False)
 
 
 @estimator
-class DeepEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class DeepEstimator(
+    ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
+    TransformerMixin,  # type: ignore[misc]
+    BaseEstimator,  # type: ignore[misc]
+):
     """What every deep model's estimator shares; a subclass says how its model is built.
 
     Parameters:
@@ -161,6 +170,11 @@ class DeepEstimator(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     ) -> list[dict[str, float]]:
         """Train `model_` on flat rows [N, P]; the history."""
         return train(self.model_, rows, self._training(), x_val, scorer)
+
+    @property
+    def _n_features_out(self) -> int:
+        """How many columns `set_output` and `get_feature_names_out` name."""
+        return self.latent_dim
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

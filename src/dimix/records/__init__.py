@@ -19,7 +19,7 @@ from dimix.records.cells import (
     write_record,
     write_records,
 )
-from dimix.records.files import atomic_write
+from dimix.records.files import appearing, atomic_write
 from dimix.records.fit import FitBundle, Move
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "FitBundle",
     "Move",
     "Record",
+    "appearing",
     "atomic_write",
     "cell_path",
     "read_cell",

@@ -10,11 +10,18 @@ from typing import IO, Any
 @contextmanager
 def atomic_write(file: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Open a file that appears under its name whole or not at all; text is UTF-8."""
+    encoding = None if "b" in mode else "utf-8"
+    with appearing(file) as beside, beside.open(mode, encoding=encoding) as out:
+        yield out
+
+
+@contextmanager
+def appearing(file: Path) -> Iterator[Path]:
+    """Where to write a file that appears under its name once the block has ended well."""
     file.parent.mkdir(parents=True, exist_ok=True)
     beside = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
-        with beside.open(mode, encoding=None if "b" in mode else "utf-8") as out:
-            yield out
+        yield beside
         beside.replace(file)
     except BaseException:
         beside.unlink(missing_ok=True)

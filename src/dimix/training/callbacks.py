@@ -21,7 +21,7 @@ from rich.progress import (
 from torch import Tensor
 
 from dimix.models import Algorithm1
-from dimix.records import write_curves
+from dimix.records import appearing, write_curves
 from dimix.training.evaluation import average_terms, device_of, in_chunks
 from dimix.training.plan import Plan
 from dimix.training.seeds import EVALUATION, MIXTURE, epoch_seed
@@ -128,13 +128,21 @@ class History(Callback):
 
 
 class EpochCheckpoint(Checkpoint):
-    """One checkpoint, replaced atomically at every epoch's end (Lightning runs this one last)."""
+    """One checkpoint, replaced atomically at every epoch's end (Lightning runs this one last).
+
+    Lightning itself moves a file from the folder for temporary ones, which copies it where that
+    is another disk, and leaves a part of it where this one is full.
+    """
 
     def __init__(self, file: Path) -> None:
         self.file = file
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        trainer.save_checkpoint(self.file)
+        if trainer.is_global_zero:
+            with appearing(self.file) as beside:
+                trainer.save_checkpoint(beside)
+        else:  # takes part, and writes nothing
+            trainer.save_checkpoint(self.file)
 
 
 class EpochProgress(Callback):

@@ -2,6 +2,7 @@
 
 import pickle
 import signal
+import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -105,6 +106,7 @@ def make_trainer(training: Training, callbacks: list[Callback]) -> Trainer:
         precision=resolve_precision(training.precision, torch.device(ranks.accelerator)),
         callbacks=callbacks,
         logger=training.logger or False,
+        log_every_n_steps=1,  # of steps nothing is logged, and a longer interval is warned of
         enable_checkpointing=folder is not None,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -116,13 +118,16 @@ def make_trainer(training: Training, callbacks: list[Callback]) -> Trainer:
 @contextmanager
 def tensors_alone(last: Path | None) -> Iterator[None]:
     """Say plainly that a checkpoint was refused; PyTorch would advise to execute it."""
+    refused = ValueError(
+        f"{last}: not a checkpoint of dimix, or not all of it, and nothing in it was executed; "
+        "move it away, or give another checkpoint_dir"
+    )
+    if last and not zipfile.is_zipfile(last):
+        raise refused
     try:
         yield
     except pickle.UnpicklingError:
-        raise ValueError(
-            f"{last}: not a checkpoint of dimix, and nothing in it was executed; move it away, or "
-            "give another checkpoint_dir"
-        ) from None
+        raise refused from None
 
 
 @contextmanager
