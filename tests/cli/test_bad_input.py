@@ -1,6 +1,9 @@
-"""Bad input gives exit code 2, one line, and no trace on disk: the table of docs/cli.md."""
+"""Bad input gives exit code 2, one line, and no trace on disk: the tables of docs/cli.md."""
 
+import functools
+import json
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +16,15 @@ from cli_calls import call
 
 PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
 ROW = re.compile(r"^\| (?P<what>[^|]+) \| (`+)(?P<message>.+?)\2 \|$", re.MULTILINE)
-MESSAGES = {
-    row["what"]: row["message"] for row in ROW.finditer(PAGE.read_text().split("## Bad input")[1])
-}
+
+
+def messages(section: str) -> dict[str, str]:
+    """What the table of a section says."""
+    text = PAGE.read_text().split(f"## {section}\n")[1].split("\n## ")[0]
+    return {row["what"]: row["message"] for row in ROW.finditer(text)}
+
+
+MESSAGES, OF_DAMAGE = messages("Bad input"), messages("Damaged models")
 GOOD = "a,b\n1,2\n3,4\n"
 
 
@@ -98,6 +107,7 @@ BAD: dict[str, Callable[[Path], list[str]]] = {
 
 def test_the_page_lists_what_is_held_here() -> None:
     assert {*MESSAGES} == {*BAD, "a missing package"}
+    assert {*OF_DAMAGE} == {*DAMAGE}
 
 
 @pytest.mark.parametrize("what", BAD)
@@ -112,6 +122,57 @@ def test_bad_input(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     (tmp_path / "out" / "fit.json").unlink(missing_ok=True)  # gives way to the next request
     (tmp_path / "out" / "data.json").unlink(missing_ok=True)
     assert {f: f.read_bytes() for f in tmp_path.rglob("*") if f.is_file()} == before
+
+
+def flip_a_byte(model: Path) -> None:
+    file = model / "mixture.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-20] ^= 1
+    file.write_bytes(content)
+
+
+def cut_short(model: Path) -> None:
+    file = model / "weights.safetensors"
+    file.write_bytes(file.read_bytes()[:-40])
+
+
+def link(model: Path) -> None:
+    file, elsewhere = model / "mixture.safetensors", model.parent / "elsewhere"
+    file.rename(elsewhere)
+    file.symlink_to(elsewhere)
+
+
+def edited(*entries: str, value: str) -> Callable[[Path], None]:
+    """An entry of the config, or one inside of it, set to something else."""
+
+    def edit(model: Path) -> None:
+        config = json.loads((model / "config.json").read_text())
+        *path, last = entries
+        functools.reduce(dict.__getitem__, path, config)[last] = value
+        (model / "config.json").write_text(json.dumps(config))
+
+    return edit
+
+
+DAMAGE: dict[str, Callable[[Path], None]] = {
+    "a byte of the arrays flipped": flip_a_byte,
+    "the arrays cut short": cut_short,
+    "a file missing": lambda model: (model / "metadata.json").unlink(),
+    "a config that names another class": edited("class", value="os.system"),
+    "a config that names a file elsewhere": edited("sha256", "../../labels.npy", value="0" * 64),
+    "a link to a file elsewhere": link,
+}
+
+
+@pytest.mark.parametrize("what", OF_DAMAGE)
+def test_damaged_models(what: str, deep: Path, images: Path, tmp_path: Path) -> None:
+    shutil.copytree(deep, tmp_path / "fit")
+    DAMAGE[what](tmp_path / "fit" / "model")
+    code, output = call("predict", tmp_path / "fit", images, "--out", tmp_path / "p.csv")
+    assert code == 2
+    assert OF_DAMAGE[what] in output
+    assert output.count("dimix:") == 1
+    assert not (tmp_path / "p.csv").exists()
 
 
 def test_a_missing_package_is_named_with_its_extra(
