@@ -1,6 +1,7 @@
 """The merge tree against the tempered bound, scipy's linkage, and data with known structure."""
 
 import math
+from dataclasses import replace
 
 import matplotlib
 import numpy as np
@@ -153,6 +154,17 @@ def test_even_heights_have_no_clear_gap() -> None:
     tree = chain(list(np.linspace(0, top, 30)[1:-1]))
     assert not tree.gap.clear
     assert "no clear number of clusters" in tree.gap.diagnosis
+
+
+def test_a_gap_begins_above_the_n_eff_that_was_trained_with() -> None:
+    """Of four groups in two, far apart, the groups; where nothing was trained, the two."""
+    tree = chain([0.1, 2.0, 2.2, 6.0])
+    assert tree.gap.n_clusters == 2
+    trained = replace(tree, least_n_eff=1e5 * math.exp(-1.0))
+    assert trained.gap.n_clusters == 4
+    assert trained.gap.n_eff_low == pytest.approx(1e5 * math.exp(-2.0))  # it may end below
+    assert set(trained.cut("auto")) == set(range(4))
+    assert replace(tree, least_n_eff=2e5).gap.n_clusters == 5  # more rows than there are
 
 
 def test_the_ends_of_the_range_count_as_heights() -> None:

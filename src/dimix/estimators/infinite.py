@@ -241,7 +241,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         self.model_.prior = InfiniteMixture.pooled(
             fitted.posterior_, each, *posteriors(self.model_, rows), Climb(n_rows=len(rows))
         ).eval()
-        self.hierarchy_: Hierarchy = fitted.hierarchy_
+        self.hierarchy_ = self._as_trained(fitted.hierarchy_)
         given = self._given_clusters(self.hierarchy_)
         if given:
             self.cut(n_clusters=given)
@@ -249,6 +249,10 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             self.cut("auto")
         else:
             self.cut(n_eff=self.coarsening)
+
+    def _as_trained(self, tree: Hierarchy) -> Hierarchy:
+        """The tree, with the N_eff that the latents were brought apart with."""
+        return replace(tree, least_n_eff=self._training_n_eff[1])
 
     def cut(
         self, how: str | None = None, *, n_clusters: int | None = None, n_eff: float | None = None

@@ -57,7 +57,8 @@ class Hierarchy:
     Leaf i is component ``leaves[i]`` of the posterior. Merge m joins the nodes ``merges[m]``
     into node K + m, in scipy's numbering, at height ``heights[m]`` = log(N / N_eff), which is
     0 for merges that pay at N_eff = N, log N for those that do not even pay at N_eff = 1, and
-    never falls. ``n_features`` is F, the numbers that describe a component.
+    never falls. ``n_features`` is F, the numbers that describe a component. ``least_n_eff`` is one
+    that the rows were brought apart with already, as deep latents are: a gap begins above it.
     """
 
     leaves: Int64[np.ndarray, " K"]
@@ -66,6 +67,7 @@ class Hierarchy:
     heights: Float64[np.ndarray, " M"]
     n_components: int
     n_features: int
+    least_n_eff: float = 0.0
 
     @property
     def n_rows(self) -> float:
@@ -92,9 +94,21 @@ class Hierarchy:
 
         N_eff is looked at from N down to F log F: with fewer rows, the numbers that describe a
         component cost more than any but the largest misfit, and everything merges. The ends
-        count as heights, so that one cluster and one a component are allowed answers.
+        count as heights, so that one cluster and one a component are allowed answers. A gap
+        that begins below ``least_n_eff`` does not count.
         """
-        return _widest_gap(self.heights, self.n_rows, self.n_features)
+        ends = self._gap_ends()
+        starts = ends[:-1] <= math.log(self.n_rows / max(self.least_n_eff, 1.0))
+        widths = np.where(starts, np.diff(ends), 0.0)
+        widest = int(widths.argmax())
+        n_clusters, clear = len(ends) - 1 - widest, bool(widths[widest] >= CLEAR_GAP)
+        high, low = (float(n_eff) for n_eff in self.n_rows * np.exp(-ends[widest : widest + 2]))
+        return Gap(n_clusters, low, high, clear, _diagnosis(n_clusters, clear, high, low))
+
+    def _gap_ends(self) -> Float64[np.ndarray, " ends"]:
+        """0, the heights, and the height of F log F rows, which none of them leaves."""
+        top = max(math.log(self.n_rows / (self.n_features * math.log(self.n_features))), 0.0)
+        return np.concatenate([[0.0], np.minimum(self.heights, top), [top]])
 
     def cut(
         self, how: str | None = None, *, n_clusters: int | None = None, n_eff: float | None = None
@@ -262,16 +276,6 @@ class _Descent:
                 low = middle
         self.height = end
         return pairs
-
-
-def _widest_gap(heights: Float64[np.ndarray, " M"], n_rows: float, n_features: int) -> Gap:
-    top = max(math.log(n_rows / (n_features * math.log(n_features))), 0.0)
-    ends = np.concatenate([[0.0], np.minimum(heights, top), [top]])
-    widths = np.diff(ends)
-    widest = int(widths.argmax())
-    n_clusters, clear = len(heights) + 1 - widest, bool(widths[widest] >= CLEAR_GAP)
-    high, low = n_rows * np.exp(-ends[widest : widest + 2])
-    return Gap(n_clusters, float(low), float(high), clear, _diagnosis(n_clusters, clear, high, low))
 
 
 def _diagnosis(n_clusters: int, clear: bool, high: float, low: float) -> str:
