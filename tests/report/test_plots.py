@@ -139,6 +139,16 @@ def test_samples_and_weights_have_a_row_and_a_rank_each(ax):
     assert list(other.lines[0].get_ydata()) == [0.7, 0.2, 0.1]
 
 
+def test_samples_in_colour_are_drawn_in_colour_with_white_between(ax):
+    images = np.zeros((2, 3, 4, 4, 3), np.uint8)
+    images[..., 0] = 200
+    plots.plot_samples(images, ax=ax)
+    drawn = ax.images[0].get_array()
+    assert drawn.shape == (10, 16, 3)
+    assert list(drawn[0, 0]) == [200, 0, 0]
+    assert list(drawn[0, 4]) == [255, 255, 255]
+
+
 def test_axes_may_be_left_out(monkeypatch):
     from matplotlib import pyplot
 

@@ -136,18 +136,21 @@ def with_legend(ax: Axes) -> Axes:
     return ax
 
 
-def tile(images: UInt8[np.ndarray, "R C H W"], gap: int = 2) -> UInt8[np.ndarray, "P Q"]:
-    """Rows of images as one picture, with a gap of zeros between neighbours."""
-    padded = np.pad(images, ((0, 0), (0, 0), (0, gap), (0, gap)))
-    rows, columns, height, width = padded.shape
-    picture = padded.transpose(0, 2, 1, 3).reshape(rows * height, columns * width)
+def tile(
+    images: UInt8[np.ndarray, "R C H W *rgb"], gap: int = 2, ground: int = 0
+) -> UInt8[np.ndarray, "P Q *rgb"]:
+    """Rows of images as one picture, with a gap of ``ground`` between neighbours."""
+    edges = ((0, 0), (0, 0), (0, gap), (0, gap), (0, 0))[: images.ndim]
+    padded = np.pad(images, edges, constant_values=ground)
+    rows, columns, height, width, *rgb = padded.shape
+    picture = padded.swapaxes(1, 2).reshape(rows * height, columns * width, *rgb)
     return picture[: rows * height - gap, : columns * width - gap]
 
 
-def image_panel(ax: Axes, images: UInt8[np.ndarray, "R C H W"], labels: Sequence[str]) -> Axes:
-    """Rows of images, dark ink on white, each row with its label."""
-    gap = 2
-    ax.imshow(tile(images, gap), cmap="gray_r", vmin=0, vmax=255)
+def image_panel(ax: Axes, images: UInt8[np.ndarray, "R C H W *rgb"], labels: Sequence[str]) -> Axes:
+    """Rows of images, each row with its label: grey ones dark on white, or in colour."""
+    gap, in_colour = 2, images.ndim == 5
+    ax.imshow(tile(images, gap, ground=255 if in_colour else 0), cmap="gray_r", vmin=0, vmax=255)
     height = images.shape[2]
     ax.set_xticks([])
     ax.set_yticks(np.arange(len(images)) * (height + gap) + (height - 1) / 2, labels)
@@ -269,8 +272,8 @@ def plot_curves(history: Curves, moves: Sequence[Move] = (), ax: Axes | None = N
     return with_legend(ax)
 
 
-def plot_samples(images: UInt8[np.ndarray, "R C H W"], ax: Axes | None = None) -> Axes:
-    """Images in rows, a row a cluster, each with its number."""
+def plot_samples(images: UInt8[np.ndarray, "R C H W *rgb"], ax: Axes | None = None) -> Axes:
+    """Images in rows, a row a cluster, each with its number; in grey or colour."""
     return image_panel(current(ax), images, [str(k) for k in range(len(images))])
 
 
