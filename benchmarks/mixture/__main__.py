@@ -4,8 +4,8 @@ import argparse
 from importlib import import_module
 from pathlib import Path
 
-from benchmarks.mixture.record import read
 from benchmarks.mixture.table import write_table
+from benchmarks.record import read
 
 TIMINGS = ("iteration", "time_to_bound", "scaling", "ranks")
 """Parts that need a quiet machine."""

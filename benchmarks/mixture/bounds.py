@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from benchmarks.mixture import judge
 from benchmarks.mixture.data import DATA_SETS
-from benchmarks.mixture.record import Case, run_missing
+from benchmarks.record import Case, run_missing
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import BayesianGaussianMixture
 from threadpoolctl import threadpool_limits

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from benchmarks.mixture.data import clusters
 from benchmarks.mixture.models import centred, default_prior
-from benchmarks.mixture.record import Case, rounded, run_missing
+from benchmarks.record import Case, rounded, run_missing
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.mixture import BayesianGaussianMixture
 from threadpoolctl import threadpool_limits

@@ -21,7 +21,7 @@ from time import perf_counter
 
 import numpy as np
 from benchmarks.mixture.data import clusters
-from benchmarks.mixture.record import ROOT, Case, rounded, run_missing
+from benchmarks.record import ROOT, Case, rounded, run_missing
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import BayesianGaussianMixture
 

@@ -11,7 +11,7 @@ import torch.distributed as dist
 import torch.multiprocessing
 from benchmarks.mixture.data import clusters
 from benchmarks.mixture.models import centred, default_prior
-from benchmarks.mixture.record import Case, rounded, run_missing
+from benchmarks.record import Case, rounded, run_missing
 
 from dimix.mixture import FeatureChunks, collect, fit_batch, update
 

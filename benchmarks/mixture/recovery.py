@@ -20,7 +20,7 @@ from time import process_time
 
 import numpy as np
 import torch
-from benchmarks.mixture.record import Case, rounded, run_missing
+from benchmarks.record import Case, rounded, run_missing
 from scipy.linalg import solve_triangular
 from scipy.special import logsumexp
 from sklearn.exceptions import ConvergenceWarning

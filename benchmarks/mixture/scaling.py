@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from benchmarks.mixture.iteration import max_threads
 from benchmarks.mixture.models import centred, default_prior
-from benchmarks.mixture.record import ROOT, Case, rounded, run_missing
+from benchmarks.record import ROOT, Case, rounded, run_missing
 
 from dimix.mixture import MixturePosterior, blocks_of, fit_memoized, update
 

@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.mixture import judge
 from benchmarks.mixture.data import DATA_SETS, clusters
 from benchmarks.mixture.iteration import max_threads, only, seconds
-from benchmarks.mixture.record import Case, rounded, run_missing
+from benchmarks.record import Case, rounded, run_missing
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import BayesianGaussianMixture

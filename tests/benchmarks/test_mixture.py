@@ -15,8 +15,8 @@ from benchmarks.mixture import (
     time_to_bound,
 )
 from benchmarks.mixture.data import DATA_SETS
-from benchmarks.mixture.record import read, run_missing
 from benchmarks.mixture.table import SECTIONS, write_table
+from benchmarks.record import read, run_missing
 
 RECORD = Path(__file__).parents[2] / "results" / "benchmarks" / "mixture.json"
 

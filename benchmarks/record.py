@@ -19,8 +19,8 @@ from dimix.experiments.cells import versions
 from dimix.records import atomic_write
 
 Case = dict[str, Any]
-ROOT = Path(__file__).parents[2]
-"""Where `python -m benchmarks.mixture` runs."""
+ROOT = Path(__file__).parents[1]
+"""Where `python -m benchmarks.NAME` runs."""
 
 
 def machine() -> dict[str, str]:

