@@ -45,7 +45,7 @@ falls from the first to the second as clusters separate."""
 AT_FIRST = 3.0
 """It is so much higher until the first moves: clusters that still overlap, once they are merged,
 are drawn together and hardly ever separate again."""
-PRETRAINING, JOINT, BETWEEN_MOVES = (2_000, 20, 60), (3_000, 60, 150), (1_000, 5, 150)
+PRETRAINING, JOINT, BETWEEN_MOVES = (2_000, 20, 60), (26_000, 30, 150), (1_000, 5, 150)
 """Epochs: as many as make this many minibatches, but within these ends."""
 BEGIN, END = 0, 2**31
 """Where the seeds of the mixtures before and after the joint training come from."""
@@ -68,7 +68,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         prior_weight: weight of the prior's terms in the joint training, from 1 up.
         moves: True, False, or some of "birth", "split", "merge", "delete".
         pretrain_epochs, epochs: of the first and the third step; None takes as many as make
-            2,000 and 3,000 minibatches, within 20 to 60 and 60 to 150.
+            2,000 and 26,000 minibatches, within 20 to 60 and 30 to 150.
 
     Attributes, besides those of `DeepClusterer`:
         n_clusters_: the number of clusters.
