@@ -36,6 +36,16 @@ def fitted(table: tuple[np.ndarray, np.ndarray]) -> DeepInfiniteMixture:
         return DeepInfiniteMixture(**QUICK).fit(table[0])
 
 
+def test_few_rows_are_seen_more_often():
+    model = DeepInfiniteMixture()
+    assert model.n_epochs(1_000_000) == (20, 30)
+    assert model.n_epochs(55_000) == (20, 121)
+    assert model.n_epochs(4_000) == (128, 150)
+    assert model.n_epochs(1_442) == (355, 355)
+    assert model.n_epochs(100) == (500, 500)
+    assert DeepInfiniteMixture(pretrain_epochs=3, epochs=4).n_epochs(100) == (3, 4)
+
+
 def test_it_finds_the_clusters(fitted: DeepInfiniteMixture, table: tuple) -> None:
     X, y = table
     assert fitted.n_clusters_ == 4

@@ -23,13 +23,16 @@ def main() -> None:
     parser.add_argument("data_set", nargs="*", help=f"of {', '.join(DATA_SETS)}")
     parser.add_argument("--out", type=Path, default=Path("results/benchmarks/elsewhere.json"))
     arguments = parser.parse_args()
-    for name in arguments.data_set or DATA_SETS:
+    names = arguments.data_set or list(DATA_SETS)
+    for name in names:
         if name not in DATA_SETS:
             parser.error(f"data_set: expected one of {', '.join(DATA_SETS)}, found {name!r}")
-        data = DATA_SETS[name]()
-        for method in METHODS:
-            runs = {f"{name}, seed {s}": partial(case, method, data, s) for s in range(SEEDS)}
-            run_missing(arguments.out, method, SETTINGS, runs)
+    for seed in range(SEEDS):
+        for name in names:
+            data = DATA_SETS[name]()
+            for method in METHODS:
+                run = {f"{name}, seed {seed}": partial(case, method, data, seed)}
+                run_missing(arguments.out, method, SETTINGS, run)
     write_table(read(arguments.out), arguments.out.with_suffix(".md"))
 
 

@@ -45,8 +45,10 @@ falls from the first to the second as clusters separate."""
 AT_FIRST = 3.0
 """It is so much higher until the first moves: clusters that still overlap, once they are merged,
 are drawn together and hardly ever separate again."""
-PRETRAINING, JOINT, BETWEEN_MOVES = (2_000, 20, 60), (26_000, 30, 150), (1_000, 5, 150)
+PRETRAINING, JOINT, BETWEEN_MOVES = (2_000, 20, 500), (26_000, 30, 150), (1_000, 5, 150)
 """Epochs: as many as make this many minibatches, but within these ends."""
+FEW_ROWS = (2_000, 1, 500)
+"""Where JOINT would make fewer minibatches than these, there are as many epochs as make them."""
 BEGIN, END = 0, 2**31
 """Where the seeds of the mixtures before and after the joint training come from."""
 
@@ -68,7 +70,8 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         prior_weight: weight of the prior's terms in the joint training, from 1 up.
         moves: True, False, or some of "birth", "split", "merge", "delete".
         pretrain_epochs, epochs: of the first and the third step; None takes as many as make
-            2,000 and 26,000 minibatches, within 20 to 60 and 30 to 150.
+            2,000 and 26,000 minibatches, within 20 to 500 and 30 to 150; the third step has more
+            than 150 where there are so few rows that they would not make 2,000 minibatches.
 
     Attributes, besides those of `DeepClusterer`:
         n_clusters_: the number of clusters.
@@ -164,7 +167,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         """Epochs of the pre-training and of the joint training on so many rows."""
         return (
             self.pretrain_epochs or self._epochs(PRETRAINING, n_rows),
-            self.epochs or self._epochs(JOINT, n_rows),
+            self.epochs or max(self._epochs(rule, n_rows) for rule in (JOINT, FEW_ROWS)),
         )
 
     def _epochs(self, rule: tuple[int, int, int], n_rows: int) -> int:
