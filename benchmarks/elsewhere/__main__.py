@@ -8,13 +8,18 @@ import argparse
 from functools import partial
 from pathlib import Path
 
+import torch
 from benchmarks.elsewhere.data import DATA_SETS
 from benchmarks.elsewhere.methods import METHODS, case
 from benchmarks.elsewhere.table import write_table
 from benchmarks.record import read, run_missing
 
 SEEDS = 3
-SETTINGS = {"held_out": "every fifth row of each class", "parameters": "the defaults"}
+SETTINGS = {
+    "held_out": "every fifth row of each class",
+    "parameters": "the defaults",
+    "threads": torch.get_num_threads(),
+}
 
 
 def main() -> None:

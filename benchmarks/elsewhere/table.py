@@ -23,7 +23,8 @@ def write_table(record: dict[str, Any], file: Path) -> None:
     lines += ["", _line(HEAD), _line(["---"] * len(HEAD))]
     lines += [_line(_row(name, method, cases)) for name, method, cases in _grouped(record)]
     for method, part in record.items():
-        lines += ["", f"{method}: {'; '.join(f'{k} {v}' for k, v in part['machine'].items())}."]
+        known = part["settings"] | part["machine"]
+        lines += ["", f"{method}: {'; '.join(f'{k} {v}' for k, v in known.items())}."]
     with atomic_write(file) as out:
         out.write("\n".join(lines) + "\n")
 
