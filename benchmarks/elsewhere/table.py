@@ -13,13 +13,15 @@ from dimix.records import atomic_write
 
 HEAD = ("data set", "rows", "classes", "method", "seeds", "clusters", "acc", "NMI", "CS", "ARI",
         "NMI, training", "seconds")  # fmt: skip
+SAID = (
+    "Written by `python -m benchmarks.elsewhere`. Scores are those of the rows held out, every "
+    "fifth of each class; mean ± standard deviation over the seeds. Clusters: those of each seed."
+)
 
 
 def write_table(record: dict[str, Any], file: Path) -> None:
     """Write the page; data sets and methods that the record lacks are left out."""
-    lines = ["# The deep infinite mixture on other data", ""]
-    lines += ["Written by `python -m benchmarks.elsewhere`. Scores are those of the rows held out,"]
-    lines[-1] += " every fifth of each class; mean ± standard deviation over the seeds."
+    lines = ["## The deep infinite mixture on other data", "", SAID]
     lines += ["", _line(HEAD), _line(["---"] * len(HEAD))]
     lines += [_line(_row(name, method, cases)) for name, method, cases in _grouped(record)]
     for method, part in record.items():

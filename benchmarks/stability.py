@@ -1,0 +1,139 @@
+"""How far the answers on MNIST can be trusted: by epoch, by seed, by stated probability.
+
+    python -m benchmarks.stability --data-dir DIR
+
+Reads the records of results/infinite-mnist and results/paper-mnist, and the networks that the
+first left beside them (without these, first `dimix reproduce` as in docs/infinite.md). Writes
+results/infinite-mnist/stability.json and .md:
+
+    by epoch          the largest fall of NMI on held-out images from one epoch to the next, of the
+                      joint training and of the paper's Algorithm 1
+    by seed           agreement (ARI) of two seeds' clusters on the same test images
+    by probability    of the test images: mean probability of the predicted cluster, the share that
+                      lies in the class matched to it, and the expected calibration error
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from benchmarks.record import ROOT, machine, rounded
+from jaxtyping import Float, Int64
+from scipy.optimize import linear_sum_assignment
+from sklearn.metrics import adjusted_rand_score
+from sklearn.metrics.cluster import contingency_matrix
+
+from dimix.experiments.networks import Workshop
+from dimix.experiments.problem import load_problem
+from dimix.records import atomic_write, read_run
+
+RUN, PAPER = ROOT / "results" / "infinite-mnist", ROOT / "results" / "paper-mnist"
+BINS = 15
+
+
+def largest_fall(scores: Float[np.ndarray, " E"]) -> float:
+    """By how much a score falls at most from one epoch to the next; NaN where it has none."""
+    return rounded(float(np.nanmax(-np.diff(scores))), 3)
+
+
+def by_epoch(run: Path, rows: str) -> Iterator[dict[str, Any]]:
+    """The largest fall of NMI of every cell whose row's name begins so."""
+    for cell in read_run(run):
+        if cell.record.row.startswith(rows):
+            yield {
+                "row": cell.record.row,
+                "latent_dim": cell.record.latent_dim,
+                "seed": cell.record.seed,
+                "largest_fall": largest_fall(cell.curves["val_nmi"]),
+            }
+
+
+def calibration(
+    probability: Float[np.ndarray, "N K"], labels: Int64[np.ndarray, " N"]
+) -> dict[str, float]:
+    """Mean probability of the predicted clusters, share that is right, expected error.
+
+    Clusters are matched one to one to classes; images of a cluster without a class are wrong.
+    The error is the mean over the images of the difference of both in an image's bin (Guo et
+    al. 2017), in 15 bins of equal width.
+    """
+    found, sure = probability.argmax(1), probability.max(1)
+    table = contingency_matrix(labels, found)  # a row a class, a column a cluster in use
+    classes, clusters = linear_sum_assignment(table, maximize=True)
+    class_of = dict(zip(np.unique(found)[clusters], np.unique(labels)[classes], strict=True))
+    right = np.array([class_of.get(cluster) for cluster in found]) == labels
+    bins = np.minimum((sure * BINS).astype(int), BINS - 1)
+    gap = np.bincount(bins, sure - right, minlength=BINS)
+    return {
+        "mean_probability": rounded(float(sure.mean())),
+        "accuracy": rounded(float(right.mean())),
+        "expected_calibration_error": rounded(float(np.abs(gap).sum() / len(sure))),
+    }
+
+
+def test_probabilities(data_dir: Path, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The test images' probabilities [N, K] under one seed's recorded network, and labels [N]."""
+    problem = load_problem("mnist", data_dir, seed)
+    folder = RUN / "networks" / f"z10-seed{seed}"
+    if not (folder / "infinite" / "joint" / "last.ckpt").exists():
+        raise SystemExit(f"{folder}: no trained network there: first `dimix reproduce`")
+    epochs = json.loads((RUN / "run.json").read_text())["epochs"]
+    network = Workshop(problem, folder, latent_dim=10, seed=seed, epochs=epochs).network("infinite")
+    model: Any = network.estimator
+    return model.predict_proba(problem.test.images), problem.test.labels
+
+
+def measured(data_dir: Path) -> dict[str, Any]:
+    """The record."""
+    seeds = [cell.record.seed for cell in read_run(RUN) if cell.record.latent_dim == 10]
+    found, sure = {}, {}
+    for seed in seeds:
+        probability, labels = test_probabilities(data_dir, seed)
+        found[seed], sure[seed] = probability.argmax(1), calibration(probability, labels)
+        print(f"seed {seed}: {sure[seed]}", flush=True)
+    pairs = combinations(seeds, 2)
+    return {
+        "machine": machine(),
+        "by_epoch": [*by_epoch(RUN, "infinite"), *by_epoch(PAPER, "algorithm1")],
+        "by_seed": {
+            f"{a}, {b}": rounded(adjusted_rand_score(found[a], found[b])) for a, b in pairs
+        },
+        "by_probability": {str(seed): values for seed, values in sure.items()},
+    }
+
+
+def page(record: dict[str, Any]) -> str:
+    """The record as three tables."""
+    lines = ["| row | Z | seed | largest fall of NMI |", "| --- | ---: | ---: | ---: |"]
+    for case in record["by_epoch"]:
+        lines.append("| {row} | {latent_dim} | {seed} | {largest_fall} |".format(**case))
+    agreement = list(record["by_seed"].values())
+    lines += ["", "| pairs of seeds | agreement (ARI), mean | least | most |"]
+    lines += ["| ---: | ---: | ---: | ---: |"]
+    ends = f"{np.mean(agreement):.3f} | {min(agreement):.3f} | {max(agreement):.3f}"
+    lines += [f"| {len(agreement)} | {ends} |", ""]
+    lines += ["| seed | mean probability | accuracy | expected calibration error |"]
+    lines += ["| ---: | ---: | ---: | ---: |"]
+    for seed, values in record["by_probability"].items():
+        lines.append(f"| {seed} | {' | '.join(f'{v:.3f}' for v in values.values())} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Measure, and write the record and its page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data-dir", type=Path, required=True, help="holds the folder mnist")
+    record = measured(parser.parse_args().data_dir)
+    with atomic_write(RUN / "stability.json") as file:
+        json.dump(record, file, indent=1)
+        file.write("\n")
+    with atomic_write(RUN / "stability.md") as file:
+        file.write(page(record))
+
+
+if __name__ == "__main__":
+    main()
