@@ -38,7 +38,7 @@ def main() -> None:
             for method in METHODS:
                 run = {f"{name}, seed {seed}": partial(case, method, data, seed)}
                 run_missing(arguments.out, method, SETTINGS, run)
-    write_table(read(arguments.out), arguments.out.with_suffix(".md"))
+                write_table(read(arguments.out), arguments.out.with_suffix(".md"))
 
 
 if __name__ == "__main__":
