@@ -17,6 +17,7 @@ from benchmarks.record import ROOT
 from jaxtyping import Int64, Shaped
 from matplotlib import get_data_path
 from PIL import Image, ImageDraw, ImageFont
+from sklearn.datasets import load_wine
 from sklearn.preprocessing import StandardScaler
 
 from dimix.data import load
@@ -75,6 +76,12 @@ def packaged(name: str) -> DataSet:
     return DataSet(train.images, train.labels, test.images, test.labels)
 
 
+def wine() -> DataSet:
+    """178 wines: far fewer rows than a network should be given."""
+    source = load_wine()
+    return split(source.data, source.target)
+
+
 def uneven_digits() -> DataSet:
     """The 5,000 digits, of which each class has 28% fewer than the one before: 500 to 26."""
     parts = [load("mnist-5k", "train"), load("mnist-5k", "test")]
@@ -121,4 +128,5 @@ DATA_SETS: dict[str, Callable[[], DataSet]] = {
     "satimage": partial(keel, "satimage"),
     "segment": partial(keel, "segment"),
     "letter": partial(keel, "letter"),
+    "wine": wine,
 }

@@ -71,6 +71,7 @@ def test_a_deep_fit_chooses_likelihood_and_network_and_says_why(
     assert code == 0
     assert "likelihood bernoulli: bytes, nearly all close to an end" in output
     assert "architecture mlp: images of 8 x 6 have at most 1,024 numbers" in output
+    assert "samples are few for a network to learn from: look at the report" in output
     model = dimix.load(deep / "model")
     assert (model.likelihood, model.architecture, model.random_state) == ("bernoulli", "mlp", 0)
 

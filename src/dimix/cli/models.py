@@ -19,6 +19,8 @@ OWN = ("random_state", "checkpoint_dir", "progress", "logger", "verbose", "verbo
 """Parameters that commands set themselves."""
 LARGE_IMAGE = 32 * 32
 """Numbers in an image beyond which the network is convolutional."""
+FEW_ROWS = 1_000
+"""Rows below which a network may find clusters that are not there, or none."""
 
 
 def check_names(model: str, parameters: Mapping[str, Any]) -> None:
@@ -56,10 +58,18 @@ def chosen(
             "in [0, 1] as they are"
         )
     reasons = {"likelihood": likelihood[1], "architecture": network[1]}
-    return found, [
+    said = [
         f"{name} {found[name]}: {'as asked for' if name in parameters else why}"
         for name, why in reasons.items()
     ]
+    return found, said + _few_rows(X)
+
+
+def _few_rows(X: Shaped[np.ndarray, "N *shape"]) -> list[str]:
+    if len(X) >= FEW_ROWS:
+        return []
+    instead = "compare --model mixture, which has none" if X.ndim == 2 else "look at the report"
+    return [f"{len(X)} samples are few for a network to learn from: {instead}"]
 
 
 def _likelihood(X: Shaped[np.ndarray, "N *shape"]) -> tuple[str, str]:
