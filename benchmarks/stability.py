@@ -36,7 +36,7 @@ BINS = 15
 
 
 def largest_fall(scores: Float[np.ndarray, " E"]) -> float:
-    """By how much a score falls at most from one epoch to the next; NaN where it has none."""
+    """By how much a score falls at most from one epoch to the next; epochs without one are NaN."""
     return rounded(float(np.nanmax(-np.diff(scores))), 3)
 
 
@@ -75,7 +75,7 @@ def calibration(
     }
 
 
-def test_probabilities(data_dir: Path, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def of_test_images(data_dir: Path, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """The test images' probabilities [N, K] under one seed's recorded network, and labels [N]."""
     problem = load_problem("mnist", data_dir, seed)
     folder = RUN / "networks" / f"z10-seed{seed}"
@@ -92,7 +92,7 @@ def measured(data_dir: Path) -> dict[str, Any]:
     seeds = [cell.record.seed for cell in read_run(RUN) if cell.record.latent_dim == 10]
     found, sure = {}, {}
     for seed in seeds:
-        probability, labels = test_probabilities(data_dir, seed)
+        probability, labels = of_test_images(data_dir, seed)
         found[seed], sure[seed] = probability.argmax(1), calibration(probability, labels)
         print(f"seed {seed}: {sure[seed]}", flush=True)
     pairs = combinations(seeds, 2)
