@@ -23,12 +23,11 @@ from typing import Any
 import numpy as np
 from benchmarks.record import ROOT, machine, rounded
 from jaxtyping import Float, Int64
-from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import adjusted_rand_score
-from sklearn.metrics.cluster import contingency_matrix
 
 from dimix.experiments.networks import Workshop
 from dimix.experiments.problem import load_problem
+from dimix.metrics import matched_rows
 from dimix.records import atomic_write, read_run
 
 RUN, PAPER = ROOT / "results" / "infinite-mnist", ROOT / "results" / "paper-mnist"
@@ -62,10 +61,7 @@ def calibration(
     al. 2017), in 15 bins of equal width.
     """
     found, sure = probability.argmax(1), probability.max(1)
-    table = contingency_matrix(labels, found)  # a row a class, a column a cluster in use
-    classes, clusters = linear_sum_assignment(table, maximize=True)
-    class_of = dict(zip(np.unique(found)[clusters], np.unique(labels)[classes], strict=True))
-    right = np.array([class_of.get(cluster) for cluster in found]) == labels
+    right = matched_rows(labels, found)
     bins = np.minimum((sure * BINS).astype(int), BINS - 1)
     gap = np.bincount(bins, sure - right, minlength=BINS)
     return {
