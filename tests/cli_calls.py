@@ -29,7 +29,7 @@ def answer(*arguments: object) -> Any:
 
 def run_tiny(*arguments: object) -> None:
     """In a process of its own: a command on networks so narrow that they train in a moment."""
-    from dimix import nets
+    from dimix.nets import bodies
 
-    nets.HIDDEN = (32, 32, 32)
+    bodies.HIDDEN = (32, 32, 32)
     app([str(a) for a in arguments])

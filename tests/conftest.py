@@ -36,4 +36,4 @@ def _same_start() -> None:
 @pytest.fixture
 def small_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hidden layers narrow enough that a training of some epochs takes a moment."""
-    monkeypatch.setattr("dimix.nets.HIDDEN", (32, 32, 32))
+    monkeypatch.setattr("dimix.nets.bodies.HIDDEN", (32, 32, 32))

@@ -12,7 +12,8 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from sklearn.datasets import load_digits, make_blobs  # noqa: E402
 
-from dimix import GMVAE, VAE, Algorithm1, DeepInfiniteMixture, nets  # noqa: E402
+from dimix import GMVAE, VAE, Algorithm1, DeepInfiniteMixture  # noqa: E402
+from dimix.nets import bodies  # noqa: E402
 
 QUICK = {"latent_dim": 3, "batch_size": 64, "random_state": 0, "progress": False}
 
@@ -100,5 +101,5 @@ def launch(folder: Path) -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    nets.HIDDEN = (32, 32, 32)
+    bodies.HIDDEN = (32, 32, 32)
     {f.__name__: f for f in (compare, refuse, die, launch)}[sys.argv[1]](Path(sys.argv[2]))

@@ -29,10 +29,10 @@ def table() -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def fitted(table: tuple[np.ndarray, np.ndarray]) -> DeepInfiniteMixture:
-    from dimix import nets
+    from dimix.nets import bodies
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(nets, "HIDDEN", (32, 32, 32))
+        patch.setattr(bodies, "HIDDEN", (32, 32, 32))
         return DeepInfiniteMixture(**QUICK).fit(table[0])
 
 

@@ -57,8 +57,8 @@ class Wrong(Mine):
 def test_an_encoder_and_its_mirror_fit_each_other(architecture: str, shape: tuple) -> None:
     size = torch.Size(shape).numel()
     body = encoder_body(architecture, shape)
-    q = Encoder(body.module, body.features, 4)(torch.rand(3, size))
-    p = Decoder(decoder_body(architecture, shape, 4), "bernoulli")(q.mean)
+    q = Encoder(body, 4, nn.Identity())(torch.rand(3, size))
+    p = Decoder(decoder_body(architecture, shape, 4), "bernoulli", shape)(q.mean)
     assert q.mean.shape == (3, 4)
     assert p.mean.shape == (3, size)
 
@@ -93,8 +93,8 @@ def test_diagonal_normal_has_that_spread() -> None:
 
 def test_heads_are_the_named_likelihoods() -> None:
     z = torch.randn(2, 3)
-    bernoulli = Decoder(decoder_body("mlp", (7,), 3), "bernoulli")(z)
-    gaussian = Decoder(decoder_body("mlp", (7,), 3), "gaussian")(z)
+    bernoulli = Decoder(decoder_body("mlp", (7,), 3), "bernoulli", (7,))(z)
+    gaussian = Decoder(decoder_body("mlp", (7,), 3), "gaussian", (7,))(z)
     assert isinstance(bernoulli.base_dist, Bernoulli)
     assert isinstance(gaussian.base_dist, Normal)
     x = torch.rand(2, 7)

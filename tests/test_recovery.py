@@ -1,6 +1,8 @@
-"""Data whose truth is known: a random network's images of K Gaussians, K unknown to the fit.
+"""Data whose truth is known, the number of clusters unknown to the fit.
 
-Everything but the networks' width is the default; true labels only score.
+Random networks' images of Gaussians, and vectors of length one around some directions, as
+networks for text and images give them. Everything but the networks' width is
+the default; true labels only score.
 """
 
 import numpy as np
@@ -43,3 +45,26 @@ def test_the_number_of_clusters_is_recovered(n_clusters: int, dim: int, allowed:
     assert clustering_scores(y, model.predict(X)).acc > 0.9
     model.cut(n_clusters=n_clusters)
     assert clustering_scores(y, model.predict(X)).acc > 0.98
+
+
+def unit_vectors(n_clusters: int) -> tuple[np.ndarray, np.ndarray]:
+    """2,000 rows [N, 128] of length 1, and the clusters they come from, uneven in size.
+
+    Around a direction each, they spread in ten dimensions and a little in all.
+    """
+    g = torch.Generator().manual_seed(0)
+    labels = torch.multinomial(0.9 ** torch.arange(n_clusters), 2_000, True, generator=g)
+    directions = torch.randn(n_clusters, 128, generator=g)
+    spread = torch.randn(n_clusters, 10, 128, generator=g)
+    rows = directions[labels] + 0.2 * torch.randn(2_000, 128, generator=g)
+    rows += 0.3 * torch.einsum("nd,ndp->np", torch.randn(2_000, 10, generator=g), spread[labels])
+    return torch.nn.functional.normalize(rows, dim=1).numpy(), labels.numpy()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_clusters", [1, 6, 15])
+def test_clusters_of_unit_vectors_are_recovered(n_clusters: int) -> None:
+    X, y = unit_vectors(n_clusters)
+    model = DeepInfiniteMixture(architecture=MLP((64, 64)), random_state=0, progress=False).fit(X)
+    assert model.n_clusters_ == n_clusters
+    assert clustering_scores(y, model.predict(X)).acc > 0.97

@@ -58,7 +58,7 @@ def deep(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished fit of the deep infinite mixture."""
     out = tmp_path_factory.mktemp("fits") / "deep"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dimix.nets.HIDDEN", (32, 32, 32))
+        patch.setattr("dimix.nets.bodies.HIDDEN", (32, 32, 32))
         answer("fit", images, "--out", out, *TINY)
     return out
 

@@ -34,7 +34,7 @@ def run(grid: Grid) -> list[Record]:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dimix.nets.HIDDEN", (32, 32, 32))
+        patch.setattr("dimix.nets.bodies.HIDDEN", (32, 32, 32))
         out = tmp_path_factory.mktemp("whole")
         run(grid(out))
     return out

@@ -27,10 +27,10 @@ from torch import Tensor
 
 from dimix import models
 from dimix.estimators import saved
-from dimix.estimators.inputs import as_tensor, check_rows, likelihood_of, summary_of
+from dimix.estimators.inputs import as_tensor, check_rows, likelihood_of, summary_of, units_of
 from dimix.mixture.estimator.arguments import check_choice
 from dimix.mixture.inference.distributed import check_same, from_first, in_use, together
-from dimix.nets import Architecture, Likelihood, networks
+from dimix.nets import Architecture, Likelihood, networks, set_units
 from dimix.training import (
     CHUNK,
     EVALUATION,
@@ -133,6 +133,8 @@ class DeepEstimator(
             with torch.random.fork_rng():
                 torch.manual_seed(self.seed_)
                 self.model_: Any = self.build(tuple(self.sample_shape_))
+            if self.likelihood_ == "gaussian":
+                set_units(self.model_, *units_of(rows))
             self.history_: list[dict[str, float]] = self._train(
                 rows.flatten(1),
                 None if x_val is None else x_val.flatten(1),

@@ -254,8 +254,8 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             self.cut(n_eff=self.coarsening)
 
     def _as_trained(self, tree: Hierarchy) -> Hierarchy:
-        """The tree, with the N_eff at which the latents began to be brought apart."""
-        return replace(tree, least_n_eff=self._training_n_eff[0])
+        """The tree, to be cut above half of the N_eff that the latents were brought apart with."""
+        return replace(tree, least_n_eff=self._training_n_eff[1] / 2)
 
     def cut(
         self, how: str | None = None, *, n_clusters: int | None = None, n_eff: float | None = None

@@ -1,20 +1,26 @@
 """Data as the deep models take it: checked, as a tensor of bytes or float32."""
 
+import warnings
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from jaxtyping import Float, Float64
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
 from dimix.nets import Likelihood
-from dimix.training import CHUNK
+from dimix.training import CHUNK, as_float
 
 NEAR_AN_END, MOST_GREYS = 0.1, 0.2
 """Numbers in [0, 1] are black or white within the first of 0 or 1, else grey; of data for the
 Bernoulli likelihood at most the second share is grey."""
+
+UNEVEN = 100.0
+"""How many times as much as most a column may vary without a warning."""
 
 
 def check_rows(
@@ -68,6 +74,33 @@ def summary_of(rows: Tensor) -> dict[str, float]:
     total = sum(float(part.sum(dtype=torch.float64)) for part in rows.split(CHUNK))
     mean = total / rows.numel()
     return {"n_rows": len(rows), "min": float(low), "max": float(high), "mean": mean}
+
+
+def units_of(rows: Tensor) -> tuple[Float[Tensor, " P"], Float[Tensor, ""]]:
+    """The mean of each entry, and one scale for all: the root of their mean variance, or 1.
+
+    Entries keep their scales relative to each other, so that distances keep their meaning.
+
+    Warns:
+        UserWarning: one column of a table varies so much more than most that it decides alone.
+    """
+    moments = StandardScaler()
+    for part in rows.flatten(1).split(CHUNK):
+        moments.partial_fit(as_float(part).numpy())
+    if rows.ndim == 2 and (spread := _uneven(moments.var_**0.5)) > UNEVEN:
+        warnings.warn(
+            f"a column of X varies {spread:.3g} times as much as the median of all columns, and "
+            "decides about the clusters nearly alone: standardise the columns if that is not meant",
+            stacklevel=4,
+        )
+    scale = moments.var_.mean() ** 0.5 or 1.0
+    return torch.tensor(moments.mean_).float(), torch.tensor(scale).float()
+
+
+def _uneven(spread: Float64[np.ndarray, " P"]) -> float:
+    """The largest over the median of columns that vary at all."""
+    varying = spread[spread > 0]
+    return float(varying.max() / np.median(varying)) if len(varying) else 1.0
 
 
 def as_tensor(array: NDArray[Any]) -> Tensor:

@@ -49,6 +49,7 @@ ARCHITECTURE, NAMED = "architecture", ("mlp", "conv")
 WIDTHS = tuple[int, ...] | None
 OF_THE_MIXTURE = ("prior.", "component_mean", "component_var")
 """What a module's state holds of its mixture, which has its own file."""
+LOC, SCALE = "units.loc", "units.scale"
 LIKELIHOODS = ("bernoulli", "gaussian")
 LARGEST_SIZE, MOST_AXES, MOST_LAYERS = 2**31, 8, 100
 SUMMARY = ("min", "max", "mean")
@@ -215,13 +216,18 @@ def _read_network(estimator: Any, config: Claims, tensors: TensorClaims) -> None
     except (ValueError, TypeError, RuntimeError, OverflowError) as error:
         reason = str(error).partition("\n")[0]
         raise config.error("parameters", f"describe no network: {reason}") from None
-    weights = {
-        name: tensors.take(name, tuple(value.shape), dtype=value.dtype)
-        for name, value in _network(model).items()
-    }
+    weights = {name: _weight(tensors, name, value) for name, value in _network(model).items()}
     tensors.finish()
     estimator.model_ = model.to_empty(device="cpu")
     estimator.model_.load_state_dict(weights, strict=False)
+
+
+def _weight(tensors: TensorClaims, name: str, like: Tensor) -> Tensor:
+    """One tensor of a network; those of its units may be absent, as before there were any."""
+    if name.endswith((LOC, SCALE)) and name not in tensors:
+        return torch.full(like.shape, float(name.endswith(SCALE)))
+    low = 0.0 if name.endswith(SCALE) else None
+    return tensors.take(name, tuple(like.shape), dtype=like.dtype, low=low)
 
 
 def _read_metadata(estimator: Any, data: Claims, history: Claims) -> None:

@@ -57,8 +57,8 @@ class Hierarchy:
     Leaf i is component ``leaves[i]`` of the posterior. Merge m joins the nodes ``merges[m]``
     into node K + m, in scipy's numbering, at height ``heights[m]`` = log(N / N_eff), which is
     0 for merges that pay at N_eff = N, log N for those that do not even pay at N_eff = 1, and
-    never falls. ``n_features`` is F, the numbers that describe a component. ``least_n_eff`` is one
-    that the rows were brought apart with already, as deep latents are: a gap begins above it.
+    never falls. ``n_features`` is F, the numbers that describe a component. A gap begins above
+    ``least_n_eff``: rows may have been brought apart already, as deep latents are.
     """
 
     leaves: Int64[np.ndarray, " K"]

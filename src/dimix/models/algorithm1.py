@@ -33,7 +33,14 @@ from dimix.mixture import DirichletProcessGaussianMixture
 from dimix.models.gmvae import GMVAE
 from dimix.models.minibatch import drawn, mean_over, part_of
 from dimix.models.objective import Model, Objective, bound
-from dimix.nets import Architecture, Decoder, Likelihood, decoder_body, encoder_body
+from dimix.nets import (
+    Architecture,
+    Decoder,
+    Likelihood,
+    decoder_body,
+    encoder_body,
+    units_for,
+)
 
 Gumbel = Literal["soft", "hard"]
 
@@ -60,9 +67,9 @@ class Algorithm1(Model):
         self.n_components = n_components
         self.gumbel, self.temperature, self.kl_weight = gumbel, temperature, kl_weight
         body = encoder_body(architecture, shape)
-        self.body = body.module
+        self.units, self.body = units_for(likelihood, shape), body.module
         self.mean_head = nn.Linear(body.features, latent_dim)
-        self.decoder = Decoder(decoder_body(architecture, shape, latent_dim), likelihood)
+        self.decoder = Decoder(decoder_body(architecture, shape, latent_dim), likelihood, shape)
         self.register_buffer("component_mean", torch.zeros(n_components, latent_dim))
         self.register_buffer("component_var", torch.ones(n_components, latent_dim))
 
@@ -107,7 +114,7 @@ class Algorithm1(Model):
 
     def embed(self, x: Float[Tensor, "B P"]) -> Float[Tensor, "B D"]:
         """m(x)."""
-        mean: Tensor = self.mean_head(self.body(x)).float()
+        mean: Tensor = self.mean_head(self.body(self.units(x))).float()
         return mean
 
     def assign(self, z: Float[Tensor, "B D"]) -> Float[Tensor, "B K"]:

@@ -34,6 +34,7 @@ from dimix.nets import (
     diagonal_normal,
     encoder_body,
     mlp,
+    units_for,
 )
 from dimix.priors import StandardNormal
 
@@ -74,16 +75,16 @@ class GMVAE(Model):
         self.y_kl_min = y_kl_min
         w_dim = latent_dim if w_dim is None else w_dim
         body = encoder_body(architecture, shape)
-        self.body = body.module
+        self.units, self.body = units_for(likelihood, shape), body.module
         self.z_head = NormalHead(body.features, latent_dim)
         self.w_head = NormalHead(body.features, w_dim)
         self.components = ComponentNetwork(w_dim, latent_dim, n_components)
-        self.decoder = Decoder(decoder_body(architecture, shape, latent_dim), likelihood)
+        self.decoder = Decoder(decoder_body(architecture, shape, latent_dim), likelihood, shape)
         self.w_prior = StandardNormal(w_dim)
 
     def objective(self, x: Float[Tensor, "B P"]) -> Objective:
         part = part_of(x)
-        h = self.body(part)
+        h = self.features(part)
         q_z: Independent[Normal] = self.z_head(h)
         q_w: Independent[Normal] = self.w_head(h)
         z, w = rsample(q_z, len(x)), rsample(q_w, len(x))
@@ -95,6 +96,11 @@ class GMVAE(Model):
         free = terms["reconstruction"] + terms["conditional_prior"] + terms["w_prior"]
         y_kl = (-mean_over(terms["y_prior"], len(x))).clamp_min(self.y_kl_min)
         return Objective(y_kl - mean_over(free, len(x)), terms)
+
+    def features(self, x: Float[Tensor, "B P"]) -> Float[Tensor, "B H"]:
+        """What the heads of z and w are given."""
+        h: Tensor = self.body(self.units(x))
+        return h
 
     def mixture_terms(
         self, log_q: Float[Tensor, " B"], z: Float[Tensor, "B D"], w: Float[Tensor, "B W"]
@@ -117,7 +123,7 @@ class GMVAE(Model):
 
     def embed(self, x: Float[Tensor, "B P"]) -> Float[Tensor, "B D"]:
         """The mean of q(z | x)."""
-        mean: Tensor = self.z_head(self.body(x)).mean
+        mean: Tensor = self.z_head(self.features(x)).mean
         return mean
 
     def decode(self, z: Float[Tensor, "B D"]) -> Distribution:
@@ -127,7 +133,7 @@ class GMVAE(Model):
 
     def log_assignments(self, x: Float[Tensor, "B P"]) -> Float[Tensor, "B K"]:
         """log p(y | w, z) at the posterior means of w and z."""
-        h = self.body(x)
+        h = self.features(x)
         return self.component_log_prob(self.z_head(h).mean, self.w_head(h).mean).log_softmax(-1)
 
     def sample_latent(self, y: Int[Tensor, " n"], generator: torch.Generator) -> Tensor:

@@ -18,7 +18,15 @@ from torch.distributions import Distribution, Independent, Normal
 
 from dimix.models.minibatch import mean_over, part_of, rsample
 from dimix.models.objective import Model, Objective, bound
-from dimix.nets import Architecture, Decoder, Encoder, Likelihood, decoder_body, encoder_body
+from dimix.nets import (
+    Architecture,
+    Decoder,
+    Encoder,
+    Likelihood,
+    decoder_body,
+    encoder_body,
+    units_for,
+)
 from dimix.priors import InfiniteMixture, StandardNormal
 
 Augment = Callable[[Float[Tensor, "B *shape"]], Float[Tensor, "B *shape"]]
@@ -46,9 +54,9 @@ class VAE(Model):
         super().__init__()
         self.shape, self.augment, self.n_views = tuple(shape), augment, views
         self.prior_weight = prior_weight
-        body = encoder_body(architecture, shape)
-        self.encoder = Encoder(body.module, body.features, latent_dim)
-        self.decoder = Decoder(decoder_body(architecture, shape, latent_dim), likelihood)
+        units = units_for(likelihood, shape)
+        self.encoder = Encoder(encoder_body(architecture, shape), latent_dim, units)
+        self.decoder = Decoder(decoder_body(architecture, shape, latent_dim), likelihood, shape)
         self.prior: StandardNormal | InfiniteMixture = StandardNormal(latent_dim)
 
     def objective(self, x: Float[Tensor, "B P"]) -> Objective:

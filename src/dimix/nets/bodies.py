@@ -1,13 +1,6 @@
-"""Encoders and decoders. A network returns a distribution, never a tuple of tensors.
+"""Bodies: from rows to features, and from latents to a number an entry.
 
-Every network takes and gives flat rows, [B, P] with P = the number of entries of one sample,
-so that models need not know whether a sample is an image or a row of a table; the
-convolutional pair folds and unfolds by itself.
-
-    encoder  x [B, P] -> Normal over z [B, D]
-    decoder  z [B, D] -> Bernoulli or Normal over x [B, P]
-
-Each is a body, made by `Networks` ("mlp", "conv" or one's own), and a head that is ours.
+Fully connected, convolutional or one's own; each is tried on two rows before any training.
 """
 
 import math
@@ -19,83 +12,8 @@ from typing import Literal, NamedTuple, Protocol, runtime_checkable
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.distributions import Bernoulli, Distribution, Independent, Normal
 
-Likelihood = Literal["bernoulli", "gaussian"]
 HIDDEN = (500, 500, 2000)
-LOG_VAR_SPEED = 10.0
-LOG_VAR_LIMIT = 12.0  # e^±12 in variance: far outside what data ask for, inside float32
-
-
-def diagonal_normal(mean: Tensor, log_var: Tensor) -> Independent[Normal]:
-    """Normal with independent features in the last axis, from its log-variance."""
-    scale = torch.exp(0.5 * log_var.clamp(-LOG_VAR_LIMIT, LOG_VAR_LIMIT))
-    return Independent(Normal(mean, scale, validate_args=False), 1, validate_args=False)
-
-
-class NormalHead(nn.Module):
-    """Hidden features -> Normal over `dim` outputs, always in float32."""
-
-    def __init__(self, hidden: int, dim: int) -> None:
-        super().__init__()
-        self.linear = nn.Linear(hidden, 2 * dim)
-
-    def forward(self, h: Float[Tensor, "*B hidden"]) -> Independent[Normal]:
-        mean, log_var = self.linear(h).float().chunk(2, dim=-1)
-        return diagonal_normal(mean, log_var)
-
-
-class BernoulliHead(nn.Module):
-    """Logits -> Bernoulli over each entry; grey values in [0, 1] are scored as probabilities."""
-
-    def forward(self, logits: Float[Tensor, "*B P"]) -> Independent[Bernoulli]:
-        pixels = Bernoulli(logits=logits.float(), validate_args=False)
-        return Independent(pixels, 1, validate_args=False)
-
-
-class GaussianHead(nn.Module):
-    """Means -> Normal over each entry, with one learned variance for all entries."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.log_var = nn.Parameter(torch.zeros(()))
-
-    def forward(self, mean: Float[Tensor, "*B P"]) -> Independent[Normal]:
-        mean = mean.float()
-        # Adam moves every number by about as much a step, and this one has far to go.
-        return diagonal_normal(mean, (LOG_VAR_SPEED * self.log_var).expand_as(mean))
-
-
-class Encoder(nn.Module):
-    """A body that makes features and one Normal head over the latent."""
-
-    def __init__(self, body: nn.Module, hidden: int, latent_dim: int) -> None:
-        super().__init__()
-        self.body = body
-        self.head = NormalHead(hidden, latent_dim)
-
-    def forward(self, x: Float[Tensor, "*B P"]) -> Independent[Normal]:
-        q: Independent[Normal] = self.head(_by_row(self.body, x))
-        return q
-
-
-class Decoder(nn.Module):
-    """A body that makes one number an entry and the likelihood's head."""
-
-    def __init__(self, body: nn.Module, likelihood: Likelihood) -> None:
-        super().__init__()
-        self.body = body
-        self.head = BernoulliHead() if likelihood == "bernoulli" else GaussianHead()
-
-    def forward(self, z: Float[Tensor, "*B D"]) -> Distribution:
-        p: Distribution = self.head(_by_row(self.body, z))
-        return p
-
-
-def _by_row(body: nn.Module, x: Float[Tensor, "*B P"]) -> Float[Tensor, "*B hidden"]:
-    """A body's features of each row, whatever the axes before it: convolutions take one."""
-    features: Tensor = body(x.flatten(0, -2)).unflatten(0, x.shape[:-1])
-    return features
 
 
 class Body(NamedTuple):
@@ -124,6 +42,7 @@ class Networks(Protocol):
         """z [B, D] -> a number an entry, [B, P]: logits (Bernoulli) or means (Gaussian)."""
 
 
+Likelihood = Literal["bernoulli", "gaussian"]
 Architecture = Literal["mlp", "conv"] | tuple[int, ...] | Networks
 
 
