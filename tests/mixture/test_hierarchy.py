@@ -3,7 +3,7 @@
 import math
 from dataclasses import replace
 
-import matplotlib
+import matplotlib.pyplot
 import numpy as np
 import pytest
 import torch
@@ -165,6 +165,21 @@ def test_a_gap_begins_above_the_n_eff_that_was_trained_with() -> None:
     assert trained.gap.n_eff_low == pytest.approx(1e5 * math.exp(-2.0))  # it may end below
     assert set(trained.cut("auto")) == set(range(4))
     assert replace(tree, least_n_eff=2e5).gap.n_clusters == 5  # more rows than there are
+
+
+def test_rows_that_weighed_more_weigh_less_again() -> None:
+    """Merges that paid above the new N are made at once, in their order."""
+    tree = chain([0.1, 2.0, 2.2, 6.0])
+    lighter = tree.as_of(1e5 * math.exp(-2.1))
+    assert lighter.n_rows == pytest.approx(1e5 * math.exp(-2.1))
+    np.testing.assert_allclose(lighter.shares, tree.shares)
+    np.testing.assert_allclose(lighter.heights, [0, 0, 0.1, 3.9])
+    assert lighter.cut(n_eff=1e9).tolist() == tree.cut(n_eff=lighter.n_rows).tolist()
+    assert lighter.cut(n_clusters=5).tolist() == tree.cut(n_clusters=5).tolist()
+    assert lighter.gap.n_clusters == 2
+    np.testing.assert_allclose(tree.as_of(1e5).heights, tree.heights)
+    few = tree.as_of(5.0)  # fewer rows than F log F: there is no range to look for a gap in
+    assert few.gap.n_clusters == 1
 
 
 def test_the_ends_of_the_range_count_as_heights() -> None:

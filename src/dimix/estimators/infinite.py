@@ -254,8 +254,13 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             self.cut(n_eff=self.coarsening)
 
     def _as_trained(self, tree: Hierarchy) -> Hierarchy:
-        """The tree, to be cut above half of the N_eff that the latents were brought apart with."""
-        return replace(tree, least_n_eff=self._training_n_eff[1] / 2)
+        """The tree, to be cut near the last N_eff of training.
+
+        N_eff falls from there, or from N if that is more; the gap begins above half of it, or
+        above N if that is less.
+        """
+        n_eff, n_rows = self._training_n_eff[1], self.model_.mixture.climb.n_rows
+        return replace(tree.as_of(max(n_eff, n_rows)), least_n_eff=min(n_eff / 2, n_rows))
 
     def cut(
         self, how: str | None = None, *, n_clusters: int | None = None, n_eff: float | None = None

@@ -8,7 +8,7 @@ over components. Its heights are log(N / N_eff), and each cut of it is a cluster
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -106,9 +106,17 @@ class Hierarchy:
         return Gap(n_clusters, low, high, clear, _diagnosis(n_clusters, clear, high, low))
 
     def _gap_ends(self) -> Float64[np.ndarray, " ends"]:
-        """0, the heights, and the height of F log F rows, which none of them leaves."""
+        """0, the heights above it, and the height of F log F rows, which none of them leaves."""
         top = max(math.log(self.n_rows / (self.n_features * math.log(self.n_features))), 0.0)
-        return np.concatenate([[0.0], np.minimum(self.heights, top), [top]])
+        return np.concatenate([[0.0], np.minimum(self.heights[self.heights > 0], top), [top]])
+
+    def as_of(self, n_rows: float) -> "Hierarchy":
+        """The tree with all rows weighing ``n_rows`` together, from which N_eff then falls.
+
+        Merges that pay at a larger N_eff keep their order, at height 0.
+        """
+        heights = np.maximum(self.heights - math.log(self.n_rows / n_rows), 0.0)
+        return replace(self, counts=self.counts * (n_rows / self.n_rows), heights=heights)
 
     def cut(
         self, how: str | None = None, *, n_clusters: int | None = None, n_eff: float | None = None
