@@ -6,6 +6,7 @@ SHELL := bash
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed.stamp
+PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile
 
 .PHONY: help install demo test test-all lint docs lock clean
 
@@ -18,10 +19,10 @@ demo: $(STAMP) ## the paper's rows on 5,000 real digits: a table and a report in
 	$(BIN)/dimix reproduce --dataset mnist-5k --latent-dim 10 --epochs 30 --seed 0 --out runs/demo
 
 test: lint ## lint, types, import directions, tests and doctests (under 10 minutes)
-	$(BIN)/python -m pytest -m "not slow and not browser"
+	$(PYTEST) -m "not slow and not browser"
 
 test-all: lint ## the same with the slow tests and those in a browser (under 60 minutes)
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 lint: $(STAMP) ## style, formatting, types and import directions
 	$(BIN)/ruff check
