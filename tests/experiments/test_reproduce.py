@@ -71,6 +71,17 @@ def test_pretrained_row_starts_from_the_gmvae_after_seven_tenths(whole: Path) ->
     assert gmvae[: len(start)] == start
 
 
+@pytest.mark.slow
+def test_one_pre_training_serves_both_infinite_rows(whole: Path, tmp_path: Path) -> None:
+    """`infinite-k10`, which took it from `infinite`, is the same with one of its own."""
+    (record,) = run(grid(tmp_path, ["infinite-k10"]))
+    assert record.same_result(read_record(whole / record.cell / "record.json"))
+    trained = [
+        out / "networks/z2-seed0/infinite-k10/pretraining/curves.csv" for out in (whole, tmp_path)
+    ]
+    assert [curves.exists() for curves in trained] == [False, True]
+
+
 def test_a_second_run_gives_the_same_records(whole: Path, tmp_path: Path) -> None:
     rows = ["vae+kmeans", "gmvae+dpgmm", "algorithm1-hard"]
     for record in run(grid(tmp_path, rows)):

@@ -244,7 +244,8 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         self.model_.prior = InfiniteMixture.pooled(
             fitted.posterior_, each, *posteriors(self.model_, rows), Climb(n_rows=len(rows))
         ).eval()
-        self.hierarchy_ = self._as_trained(fitted.hierarchy_)
+        n_eff = max(self._training_n_eff[1], len(rows))
+        self.hierarchy_ = self._as_trained(fitted.hierarchy_.as_of(n_eff))
         given = self._given_clusters(self.hierarchy_)
         if given:
             self.cut(n_clusters=given)
@@ -254,13 +255,9 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             self.cut(n_eff=self.coarsening)
 
     def _as_trained(self, tree: Hierarchy) -> Hierarchy:
-        """The tree, to be cut near the last N_eff of training.
-
-        N_eff falls from there, or from N if that is more; the gap begins above half of it, or
-        above N if that is less.
-        """
-        n_eff, n_rows = self._training_n_eff[1], self.model_.mixture.climb.n_rows
-        return replace(tree.as_of(max(n_eff, n_rows)), least_n_eff=min(n_eff / 2, n_rows))
+        """The tree, to be cut above half of the last N_eff of training, or above N if less."""
+        n_rows = self.model_.mixture.climb.n_rows
+        return replace(tree, least_n_eff=min(self._training_n_eff[1] / 2, n_rows))
 
     def cut(
         self, how: str | None = None, *, n_clusters: int | None = None, n_eff: float | None = None

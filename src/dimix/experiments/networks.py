@@ -85,8 +85,13 @@ class Workshop:
         return self._fit(Algorithm1(**self._common(name), gumbel=gumbel))
 
     def _infinite(self, name: NetworkName) -> TrainedNetwork:
-        """Our own model, at its defaults, its numbers of epochs among them."""
+        """Our own model, at its defaults, its numbers of epochs among them.
+
+        The pre-training is the same whether K is known or not: the second takes the first's.
+        """
         n_clusters = 10 if name == "infinite-k10" else None
+        other = "infinite" if name == "infinite-k10" else "infinite-k10"
+        self._go_on_from(f"{other}/pretraining", f"{name}/pretraining")
         own = self._common(name) | {"epochs": None}
         return self._fit(DeepInfiniteMixture(**own, n_clusters=n_clusters))
 
@@ -97,14 +102,20 @@ class Workshop:
 
     def _gmvae(self) -> TrainedNetwork:
         """The whole GMVAE: goes on from where its start stopped."""
-        checkpoint = self.folder / "gmvae" / LAST
-        if not checkpoint.exists():
+        if not (self.folder / "gmvae" / LAST).exists():
             self._gmvae_start()
-            checkpoint.parent.mkdir(parents=True, exist_ok=True)
-            beside = checkpoint.with_suffix(".part")
-            shutil.copy(self.folder / "gmvae-start" / LAST, beside)
-            beside.replace(checkpoint)
+            self._go_on_from("gmvae-start", "gmvae")
         return self._fit(GMVAE(**self._common("gmvae")))
+
+    def _go_on_from(self, one: str, other: str) -> None:
+        """Copy the checkpoint of one training, if there is one, to another that has none."""
+        source, checkpoint = (self.folder / name / LAST for name in (one, other))
+        if checkpoint.exists() or not source.exists():
+            return
+        checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        beside = checkpoint.with_suffix(".part")
+        shutil.copy(source, beside)
+        beside.replace(checkpoint)
 
     def _common(self, name: str) -> dict[str, Any]:
         return {
