@@ -255,9 +255,8 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             self.cut(n_eff=self.coarsening)
 
     def _as_trained(self, tree: Hierarchy) -> Hierarchy:
-        """The tree, to be cut above half of the last N_eff of training, or above N if less."""
-        n_rows = self.model_.mixture.climb.n_rows
-        return replace(tree, least_n_eff=min(self._training_n_eff[1] / 2, n_rows))
+        """The tree, to be cut above half of the N_eff that the latents were brought apart with."""
+        return replace(tree, least_n_eff=self._training_n_eff[1] / 2)
 
     def cut(
         self, how: str | None = None, *, n_clusters: int | None = None, n_eff: float | None = None
