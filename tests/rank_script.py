@@ -15,7 +15,13 @@ from sklearn.datasets import load_digits, make_blobs  # noqa: E402
 from dimix import GMVAE, VAE, Algorithm1, DeepInfiniteMixture  # noqa: E402
 from dimix.nets import bodies  # noqa: E402
 
-QUICK = {"latent_dim": 3, "batch_size": 64, "random_state": 0, "progress": False}
+QUICK = {
+    "latent_dim": 3,
+    "batch_size": 64,
+    "precision": "32-true",  # with bfloat16 it shows how the sums over ranks are rounded
+    "random_state": 0,
+    "progress": False,
+}
 
 MOVING = {"n_components": 12, "pretrain_epochs": 30, "epochs": 6, "learning_rate": 5e-3}
 
