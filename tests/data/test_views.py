@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dimix.data.views import RandomAffine
+from dimix.data.views import Jitter, RandomAffine
 
 
 @pytest.mark.parametrize("shape", [(5, 9, 12), (5, 9, 12, 3)])
@@ -36,3 +36,24 @@ def test_every_image_has_a_map_of_its_own() -> None:
 
 def test_a_border_that_is_not_black_stays() -> None:
     torch.testing.assert_close(RandomAffine()(torch.ones(4, 8, 8)), torch.ones(4, 8, 8))
+
+
+def test_noise_goes_as_far_as_the_share_of_the_way_to_a_neighbour() -> None:
+    rows = 5 * torch.arange(40.0)[:, None].expand(40, 3) + 1e4  # neighbours are √75 apart
+    jitter = Jitter.towards_neighbours(rows, 0.5)
+    assert jitter is not None
+    assert jitter.sd == pytest.approx(2.5)
+    moved = jitter(torch.zeros(20_000, 3))
+    assert moved.std().item() == pytest.approx(2.5, rel=0.05)
+
+
+def test_repetitions_are_no_neighbours() -> None:
+    rows = torch.arange(10.0)[:, None].repeat(5, 1)
+    jitter = Jitter.towards_neighbours(rows, 1.0)
+    assert jitter is not None
+    assert jitter.sd == pytest.approx(1.0)
+
+
+def test_rows_that_are_all_the_same_get_no_noise() -> None:
+    assert Jitter.towards_neighbours(torch.full((7, 2), 1e6), 1.0) is None
+    assert Jitter.towards_neighbours(torch.ones(1, 2), 1.0) is None

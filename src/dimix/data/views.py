@@ -1,11 +1,19 @@
-"""Views: random copies of an image that show the same object."""
+"""Views: random copies of a sample that show the same object."""
 
+import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float
+from sklearn.metrics import pairwise_distances_chunked
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
+
+ASKED, AMONG = 1_000, 100_000
+"""Rows whose neighbours are looked for, and among how many: more would say the same."""
+SAME = 1e-6
+"""Rows nearer to each other than this share of their spread are repetitions."""
 
 
 @dataclass(frozen=True)
@@ -41,3 +49,37 @@ class RandomAffine:
             torch.stack([sin, sin * slope + cos, self.shift * down], dim=1),
         )
         return torch.stack(rows, dim=1)
+
+
+@dataclass(frozen=True)
+class Jitter:
+    """Normal noise on every column of a table, with one standard deviation ``sd``."""
+
+    sd: float
+
+    def __call__(self, rows: Float[Tensor, "B P"]) -> Float[Tensor, "B P"]:
+        """A copy of each row, moved."""
+        return rows + self.sd * torch.randn_like(rows)
+
+    @classmethod
+    def towards_neighbours(cls, rows: Float[Tensor, "N P"], share: float) -> "Jitter | None":
+        """Noise that moves a row by ``share`` of the way to its nearest neighbour.
+
+        The median over rows is taken. None where all rows are the same.
+        """
+        ways = _nearest(rows[:: math.ceil(len(rows) / AMONG)].double().numpy())
+        found = ways[np.isfinite(ways)]
+        return cls(share * float(np.median(found) / rows.shape[1] ** 0.5)) if len(found) else None
+
+
+def _nearest(rows: Float[np.ndarray, "N P"]) -> Float[np.ndarray, " M"]:
+    """From some of the rows to their nearest others; repetitions of a row are no others."""
+    rows = rows - rows.mean(0)
+    least = SAME * np.sqrt((rows**2).sum(1).mean())
+
+    def others(distances: Float[np.ndarray, "M N"], _: int) -> Float[np.ndarray, " M"]:
+        nearest: Float[np.ndarray, " M"] = np.where(distances > least, distances, np.inf).min(1)
+        return nearest
+
+    asked = rows[:: math.ceil(len(rows) / ASKED)]
+    return np.concatenate(list(pairwise_distances_chunked(asked, rows, reduce_func=others)))
