@@ -24,6 +24,7 @@ QUICK = {
 }
 
 MOVING = {"n_components": 12, "pretrain_epochs": 30, "epochs": 6, "learning_rate": 5e-3}
+MOVING |= {"augment": None}  # with noise there is nothing left to be moved
 
 
 def images() -> np.ndarray:
@@ -45,6 +46,7 @@ def fits(devices: int) -> dict[str, np.ndarray]:
         ("algorithm1", images(), Algorithm1(**quick, epochs=2, gumbel="hard")),
         ("conv", images(), VAE(**quick, epochs=1, architecture="conv")),
         ("views", images(), DeepInfiniteMixture(**quick, pretrain_epochs=2, epochs=2, views=2)),
+        ("noise", table(), DeepInfiniteMixture(**quick, pretrain_epochs=2, epochs=2)),
         ("moves", table(), DeepInfiniteMixture(**quick | MOVING)),
     ):
         model.fit(X, X_val=X[:40])

@@ -133,11 +133,6 @@ class InfiniteMixture(nn.Module):
         return self._current[1]
 
     @property
-    def n_filled(self) -> int:
-        """How many components hold rows."""
-        return int((self.statistics[:, 0] > 0).sum())
-
-    @property
     def tempering(self) -> float:
         """s = N_eff / N."""
         return float(self.n_eff) / self.climb.n_rows

@@ -37,14 +37,11 @@ from dimix.mixture.hierarchy import pool
 from dimix.models.vae import Augment
 from dimix.priors import Climb, InfiniteMixture
 from dimix.training import MIXTURE, Scorer, Training, epoch_seed, train
-from dimix.training.moves import MoveComponents, Path, posteriors
+from dimix.training.moves import MoveComponents, posteriors
 
 ROWS_PER_NUMBER = (150, 75)
 """N_eff of the joint training, in rows for each of the F numbers that describe a component: it
 falls from the first to the second as clusters separate."""
-PER_COMPONENT = MOST_COUNTS = 6
-"""Many clusters share it: it is no less than so many rows a number for every component, unless
-an object would count more often than so many times for that."""
 AT_FIRST = 3.0
 """It is so much higher until the first moves: clusters that still overlap, once they are merged,
 are drawn together and hardly ever separate again."""
@@ -67,9 +64,8 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         n_components: T, the most components there may be; n_clusters, if that is more.
         n_clusters: None finds the number of clusters; a number gives it beforehand.
         coarsening: N_eff, with how many rows' worth of trust a Gaussian shape is taken. "auto"
-            trains with 150, in the end 75 rows for each number that describes a component, more
-            where there are many components, which may be more than there are, and cuts the final
-            tree in its widest gap.
+            trains with 150, in the end 75 rows for each number that describes a component, which
+            may be more than there are, and cuts the final tree in its widest gap.
         augment: a callable that returns random copies of samples [B, ...], "auto" (small
             affine maps for images; for tables noise that goes half as far as neighbours are,
             or the whole way where there are few rows) or None.
@@ -147,7 +143,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             rows,
             self.seed_,
             kinds=() if self.n_clusters else kinds,
-            path=self._path,
+            n_eff=self._training_n_eff,
             every=min(self._epochs(BETWEEN_MOVES, len(rows)), max(1, second // 3)),
         )
         joint = replace(self._step(training, "joint", second), callbacks=[mover])
@@ -162,7 +158,8 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
 
         def columns() -> dict[str, float]:
             mixture = self.model_.mixture
-            own = {"n_components": float(mixture.n_filled), "n_eff": float(mixture.n_eff)}
+            filled = int((mixture.statistics[:, 0] > 0).sum())
+            own = {"n_components": float(filled), "n_eff": float(mixture.n_eff)}
             return own | (scorer() if scorer else {})
 
         return columns
@@ -189,17 +186,17 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         return max(self.n_components, self.n_clusters or 1)
 
     @property
-    def _path(self) -> Path:
-        """N_eff of the joint training from the first moves on."""
+    def _training_n_eff(self) -> tuple[float, float]:
+        """N_eff of the joint training from the first moves on, and at the end."""
         if self.coarsening != "auto":
-            return Path(float(self.coarsening), float(self.coarsening))
-        n_numbers = float(FullCovariance(self.latent_dim).n_features)
-        start, end, each = (n_numbers * rows for rows in (*ROWS_PER_NUMBER, PER_COMPONENT))
-        return Path(start, end, each, most=MOST_COUNTS * self.data_summary_["n_rows"])
+            return float(self.coarsening), float(self.coarsening)
+        n_numbers = FullCovariance(self.latent_dim).n_features
+        start, end = (float(rows * n_numbers) for rows in ROWS_PER_NUMBER)
+        return start, end
 
     @property
     def _first_n_eff(self) -> float:
-        return AT_FIRST * self._path.start
+        return AT_FIRST * self._training_n_eff[0]
 
     def _overcomplete(self, rows: Tensor, step: int) -> DirichletProcessGaussianMixture:
         """An infinite mixture of all latents, with its tree, from a start of T components.
@@ -250,14 +247,12 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
     def _settle(self, rows: Tensor) -> None:
         """The last step: the mixture of the final latents, its tree, and the cut."""
         fitted = self._overcomplete(rows, END)
-        last = self._path.n_eff(1.0, self.model_.mixture.n_filled)
         each = np.arange(self._truncation)
         self.model_.prior = InfiniteMixture.pooled(
             fitted.posterior_, each, *posteriors(self.model_, rows), Climb(n_rows=len(rows))
         ).eval()
-        tree = fitted.hierarchy_.as_of(max(last, len(rows)))
-        # what the latents were brought apart with is not put together again by less than half
-        self.hierarchy_ = replace(tree, least_n_eff=last / 2)
+        n_eff = max(self._training_n_eff[1], len(rows))
+        self.hierarchy_ = self._as_trained(fitted.hierarchy_.as_of(n_eff))
         given = self._given_clusters(self.hierarchy_)
         if given:
             self.cut(n_clusters=given)
@@ -265,6 +260,10 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             self.cut("auto")
         else:
             self.cut(n_eff=self.coarsening)
+
+    def _as_trained(self, tree: Hierarchy) -> Hierarchy:
+        """The tree, to be cut above half of the N_eff that the latents were brought apart with."""
+        return replace(tree, least_n_eff=self._training_n_eff[1] / 2)
 
     def cut(
         self, how: str | None = None, *, n_clusters: int | None = None, n_eff: float | None = None

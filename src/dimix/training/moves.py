@@ -1,7 +1,5 @@
 """Moves of a deep infinite mixture's components between epochs of its training."""
 
-import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,28 +13,11 @@ from dimix.training.evaluation import device_of, in_chunks
 from dimix.training.seeds import MIXTURE, epoch_seed
 
 
-@dataclass(frozen=True)
-class Path:
-    """N_eff in the course of a training: from ``start`` to ``end`` in equal ratios.
-
-    It is no less than ``each`` for every component that there is, or ``most`` for all of them.
-    """
-
-    start: float
-    end: float
-    each: float = 0.0
-    most: float = 0.0
-
-    def n_eff(self, progress: float, n_components: int) -> float:
-        """N_eff where so much of the training, from 0 to 1, is over."""
-        falling = self.start * math.pow(self.end / self.start, progress)
-        return max(falling, min(self.each * n_components, self.most))
-
-
 class MoveComponents(Callback):
     """Every few epochs, births, splits, merges and deletions that raise the bound.
 
-    From the first of these epochs on, the N_eff of the bound follows ``path``.
+    From the first of these epochs on, the N_eff of the bound follows a path from ``n_eff[0]`` at
+    the training's start to ``n_eff[1]`` at its end, in equal ratios.
 
     ``moves`` holds (epoch, kind, components after it, gain in nats) of each that was kept; it
     travels in the checkpoint.
@@ -49,11 +30,11 @@ class MoveComponents(Callback):
         seed: int,
         *,
         kinds: tuple[str, ...],
-        path: Path,
+        n_eff: tuple[float, float],
         every: int,
     ) -> None:
         self.model, self.x, self.seed = model, x, seed
-        self.kinds, self.path, self.every = kinds, path, every
+        self.kinds, self.n_eff, self.every = kinds, n_eff, every
         self.moves: list[tuple[int, str, int, float]] = []
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -61,8 +42,9 @@ class MoveComponents(Callback):
         if epoch % self.every:
             return
         assert trainer.max_epochs
+        (start, end), progress = self.n_eff, epoch / trainer.max_epochs
         mixture = self.model.mixture
-        mixture.n_eff.fill_(self.path.n_eff(epoch / trainer.max_epochs, mixture.n_filled))
+        mixture.n_eff.fill_(start * (end / start) ** progress)
         if not self.kinds:
             return
         mean, var = posteriors(self.model, self.x)
