@@ -30,7 +30,7 @@ def expected_failures(estimator: object) -> dict[str, str]:
         VAE(**QUICK, epochs=2),
         GMVAE(**QUICK, epochs=2, n_components=3),
         DeepInfiniteMixture(
-            **QUICK, n_components=8, pretrain_epochs=60, epochs=5, learning_rate=5e-3
+            **QUICK, n_components=8, pretrain_epochs=120, epochs=5, learning_rate=5e-3
         ),
     ],
     expected_failed_checks=expected_failures,

@@ -85,6 +85,12 @@ def test_convolution_of_a_table_is_refused() -> None:
         encoder_body("conv", (30,))
 
 
+@pytest.mark.parametrize("shape", [(4, 28), (28, 4, 3)])
+def test_images_too_narrow_to_be_halved_three_times_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=f"at least 5 x 5 pixels; found {shape[0]} x {shape[1]}"):
+        encoder_body("conv", shape)
+
+
 def test_diagonal_normal_has_that_spread() -> None:
     log_var = torch.tensor([-2.0, 0.0, 1.5])
     draws = diagonal_normal(torch.zeros(3), log_var).sample((100_000,))

@@ -11,6 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 import dimix
 from cli_calls import TINY, answer, call
+from dimix.cli.models import chosen
 from dimix.metrics import clustering_scores
 
 
@@ -74,6 +75,17 @@ def test_a_deep_fit_chooses_likelihood_and_network_and_says_why(
     assert "samples are few for a network to learn from: look at the report" in output
     model = dimix.load(deep / "model")
     assert (model.likelihood, model.architecture, model.random_state) == ("bernoulli", "mlp", 0)
+
+
+@pytest.mark.parametrize(
+    ("shape", "network"), [((32, 32), "mlp"), ((33, 32), "conv"), ((4, 99, 3), "mlp")]
+)
+def test_large_images_are_convolved_but_for_narrow_ones(
+    shape: tuple[int, ...], network: str
+) -> None:
+    found, said = chosen("vae", {}, np.zeros((2, *shape), dtype=np.uint8))
+    assert found["architecture"] == network
+    assert " x ".join(map(str, shape)) in said[1]
 
 
 @pytest.mark.parametrize("model", ["gmvae", "vae", "algorithm1"])

@@ -91,7 +91,7 @@ def test_images_bytes_and_convolutions(tmp_path: Path) -> None:
     ("given", "expected"), [("mlp", "mlp"), (MLP((5, 4)), MLP((5, 4))), (Convolutions(), "conv")]
 )
 def test_architectures_come_back(given: Any, expected: Any, tmp_path: Path) -> None:
-    images = np.random.default_rng(0).random((8, 3, 3))
+    images = np.random.default_rng(0).random((8, 5, 5))
     model = dimix.VAE(**QUICK | {"architecture": given, "epochs": 1}).fit(images)
     assert round_trip(model, tmp_path / "model").architecture == expected
 

@@ -23,13 +23,14 @@ UNITS = {"small": (2.0**-5, 0.0), "large and far": (2.0**7, 1e5)}
 def test_a_model_of_data_in_other_units_is_the_same_model(
     name: str, scale: float, shift: float
 ) -> None:
-    model, other_X = fitted(name), X * np.float32(scale) + np.float32(shift)
-    other = getattr(dimix, name)(**QUICK, **DEEP[name]).fit(other_X)
+    other_X = X * np.float32(scale) + np.float32(shift)
+    exact = QUICK | DEEP[name] | {"precision": "32-true"}  # bfloat16's roundings would differ
+    model, other = (getattr(dimix, name)(**exact).fit(x) for x in (X, other_X))
     bound, other_bound = (m.history_[-1]["train_reconstruction"] for m in (model, other))
-    np.testing.assert_allclose(other.transform(other_X), model.transform(X), rtol=0.02, atol=0.02)
-    assert other_bound + X.shape[1] * np.log(scale) == pytest.approx(bound, abs=0.05)
+    np.testing.assert_allclose(other.transform(other_X), model.transform(X), rtol=1e-3, atol=1e-3)
+    assert other_bound + X.shape[1] * np.log(scale) == pytest.approx(bound, abs=1e-3)
     back = (other.reconstruct(other_X) - shift) / scale
-    np.testing.assert_allclose(back, model.reconstruct(X), rtol=0.02, atol=0.02)
+    np.testing.assert_allclose(back, model.reconstruct(X), rtol=1e-3, atol=1e-3)
     if hasattr(model, "predict"):
         np.testing.assert_array_equal(other.predict(other_X), model.predict(X))
 

@@ -89,11 +89,15 @@ def _leaves_the_ends(X: Shaped[np.ndarray, "N *shape"]) -> bool:
 
 
 def _architecture(X: Shaped[np.ndarray, "N *shape"]) -> tuple[str, str]:
+    from dimix.nets.bodies import SMALLEST
+
     if X.ndim == 2:
         return "mlp", "the data are a table"
     size, shape = int(np.prod(X.shape[1:])), " x ".join(map(str, X.shape[1:]))
     if size <= LARGE_IMAGE:
         return "mlp", f"images of {shape} have at most {LARGE_IMAGE:,} numbers"
+    if min(X.shape[1:3]) < SMALLEST:
+        return "mlp", f"images of {shape} are too narrow to be convolved"
     return "conv", f"images of {shape} have more than {LARGE_IMAGE:,} numbers"
 
 

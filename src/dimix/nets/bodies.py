@@ -14,6 +14,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 HIDDEN = (500, 500, 2000)
+SMALLEST = 5
+"""Pixels that an image must be high and wide to be convolved with stride 2 three times.
+
+The third convolution would see a single column, and the gradient that bfloat16 gives its weights
+there (PyTorch 2.13 on a CPU) is partly memory that nothing was written to.
+"""
 
 
 class Body(NamedTuple):
@@ -170,7 +176,7 @@ def image_shape(shape: Sequence[int]) -> tuple[int, int, int]:
     """[H, W] or [H, W, C] as (H, W, C).
 
     Raises:
-        ValueError: the sample is not an image.
+        ValueError: the sample is not an image, or too small to be halved three times.
     """
     if len(shape) not in (2, 3):
         raise ValueError(
@@ -178,6 +184,11 @@ def image_shape(shape: Sequence[int]) -> tuple[int, int, int]:
             f"found samples of shape {tuple(shape)}; use architecture='mlp' for tables"
         )
     height, width, *rest = shape
+    if min(height, width) < SMALLEST:
+        raise ValueError(
+            f"architecture='conv' needs images of at least {SMALLEST} x {SMALLEST} pixels; "
+            f"found {height} x {width}; use architecture='mlp'"
+        )
     return height, width, rest[0] if rest else 1
 
 
