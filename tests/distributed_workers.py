@@ -1,6 +1,7 @@
 """What a rank runs in the tests of several processes: a rank starts with this file alone."""
 
 import os
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -57,10 +58,16 @@ def outlive_the_other(rank: int, folder: str) -> None:
     _join(rank, folder)
     if rank == 1:
         os._exit(0)
+    _note_the_error(lambda: fits(rank), folder)
+
+
+def _note_the_error(fit: Callable[[], object], folder: str) -> None:
+    """Write down what ``fit`` raises, and end at once: gloo may abort where it tidies up alone."""
     try:
-        fits(rank)
+        fit()
     except RuntimeError as error:
         (Path(folder) / "error").write_text(str(error))
+    os._exit(0)
 
 
 def _join(rank: int, folder: str) -> None:
@@ -144,7 +151,5 @@ def outlive_the_other_estimator(rank: int, folder: str) -> None:
     _join(rank, folder)
     if rank == 1:
         os._exit(0)
-    try:
-        DirichletProcessGaussianMixture(4).fit(rows_and_shards()[1][0])
-    except RuntimeError as error:
-        (Path(folder) / "error").write_text(str(error))
+    rows = rows_and_shards()[1][0]
+    _note_the_error(lambda: DirichletProcessGaussianMixture(4).fit(rows), folder)
