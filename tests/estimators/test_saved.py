@@ -70,7 +70,7 @@ def test_cuts_come_back(tmp_path: Path) -> None:
     for k in range(1, len(model.hierarchy_.leaves) + 1):
         one, other = (m.cut(n_clusters=k).predict_proba(X) for m in (model, loaded))
         assert same(one, other)
-    assert model.hierarchy_.least_n_eff == loaded.hierarchy_.least_n_eff > 0
+    assert model.hierarchy_.trained_n_eff == loaded.hierarchy_.trained_n_eff > 0
     assert model.cut("auto").n_clusters_ == loaded.cut("auto").n_clusters_
     at_the_end = round_trip(model, tmp_path / "cut")
     assert at_the_end.n_clusters_ == model.n_clusters_

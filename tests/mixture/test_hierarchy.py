@@ -156,30 +156,30 @@ def test_even_heights_have_no_clear_gap() -> None:
     assert "no clear number of clusters" in tree.gap.diagnosis
 
 
-def test_a_gap_begins_above_the_n_eff_that_was_trained_with() -> None:
+def test_a_clear_gap_begins_above_the_n_eff_that_was_trained_with() -> None:
     """Of four groups in two, far apart, the groups; where nothing was trained, the two."""
     tree = chain([0.1, 2.0, 2.2, 6.0])
     assert tree.gap.n_clusters == 2
-    trained = replace(tree, least_n_eff=1e5 * math.exp(-1.0))
+    trained = replace(tree, trained_n_eff=1e5 * math.exp(-1.0))
     assert trained.gap.n_clusters == 4
     assert trained.gap.n_eff_low == pytest.approx(1e5 * math.exp(-2.0))  # it may end below
     assert set(trained.cut("auto")) == set(range(4))
-    assert replace(tree, least_n_eff=2e5).gap.n_clusters == 5  # more rows than there are
+    later = replace(tree, trained_n_eff=1e5 * math.exp(-2.1))  # there, it is 3 for a while
+    assert later.gap.n_clusters == 4
 
 
-def test_rows_that_weighed_more_weigh_less_again() -> None:
-    """Merges that paid above the new N are made at once, in their order."""
-    tree = chain([0.1, 2.0, 2.2, 6.0])
-    lighter = tree.as_of(1e5 * math.exp(-2.1))
-    assert lighter.n_rows == pytest.approx(1e5 * math.exp(-2.1))
-    np.testing.assert_allclose(lighter.shares, tree.shares)
-    np.testing.assert_allclose(lighter.heights, [0, 0, 0.1, 3.9])
-    assert lighter.cut(n_eff=1e9).tolist() == tree.cut(n_eff=lighter.n_rows).tolist()
-    assert lighter.cut(n_clusters=5).tolist() == tree.cut(n_clusters=5).tolist()
-    assert lighter.gap.n_clusters == 2
-    np.testing.assert_allclose(tree.as_of(1e5).heights, tree.heights)
-    few = tree.as_of(5.0)  # fewer rows than F log F: there is no range to look for a gap in
-    assert few.gap.n_clusters == 1
+def test_where_no_gap_is_clear_the_n_eff_of_training_decides() -> None:
+    tree = replace(chain([0.5, 1.0, 1.6, 2.0, 6.0]), trained_n_eff=1e5 * math.exp(-1.8))
+    assert not tree.gap.clear
+    assert tree.gap.n_clusters == 3 == tree.cut(n_eff=tree.trained_n_eff).max() + 1
+    assert "that of the training" in tree.gap.diagnosis
+    assert replace(tree, trained_n_eff=2e5).gap.n_clusters == 6  # more rows than there are
+
+
+def test_with_fewer_rows_than_the_lower_end_components_stay_clusters() -> None:
+    few = chain([0.1, 0.2], n_rows=5.0)
+    assert few.gap.n_clusters == 3
+    assert not few.gap.clear
 
 
 def test_the_ends_of_the_range_count_as_heights() -> None:

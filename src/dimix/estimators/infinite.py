@@ -65,7 +65,8 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         n_clusters: None finds the number of clusters; a number gives it beforehand.
         coarsening: N_eff, with how many rows' worth of trust a Gaussian shape is taken. "auto"
             trains with 150, in the end 75 rows for each number that describes a component, which
-            may be more than there are, and cuts the final tree in its widest gap.
+            may be more than there are, and cuts the final tree in a clear gap that begins above
+            that N_eff, or at that N_eff.
         augment: a callable that returns random copies of samples [B, ...], "auto" (small
             affine maps for images; for tables noise that goes half as far as neighbours are,
             or the whole way where there are few rows) or None.
@@ -137,21 +138,25 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         history = train(self.model_, rows, self._step(training, "pretraining", first), x_val)
         self.model_.give_mixture(self._first_mixture(rows), self.views, self.prior_weight)
         self.component_labels_: NDArray[np.int64] = np.arange(self._truncation)
-        kinds = MOVES if self.moves is True else tuple(self.moves or ())
-        mover = MoveComponents(
-            self.model_,
-            rows,
-            self.seed_,
-            kinds=() if self.n_clusters else kinds,
-            n_eff=self._training_n_eff,
-            every=min(self._epochs(BETWEEN_MOVES, len(rows)), max(1, second // 3)),
-        )
+        mover = self._mover(rows, second)
         joint = replace(self._step(training, "joint", second), callbacks=[mover])
         for row in train(self.model_, rows, joint, x_val, self._columns(scorer)):
             history.append(row | {"epoch": row["epoch"] + first})
         self.moves_ = mover.moves
         self._settle(rows)
         return history
+
+    def _mover(self, rows: Tensor, epochs: int) -> MoveComponents:
+        """What happens to the components between epochs of the joint training."""
+        kinds = MOVES if self.moves is True else tuple(self.moves or ())
+        return MoveComponents(
+            self.model_,
+            rows,
+            self.seed_,
+            kinds=() if self.n_clusters else kinds,
+            n_eff=self._training_n_eff,
+            every=min(self._epochs(BETWEEN_MOVES, len(rows)), max(1, epochs // 3)),
+        )
 
     def _columns(self, scorer: Scorer | None) -> Scorer:
         """The joint training's own columns of the history, before any further ones."""
@@ -221,17 +226,23 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
 
     def _first_mixture(self, rows: Tensor) -> InfiniteMixture:
         """The components that the coarsened bound of the pre-trained latents supports."""
-        fitted, n_eff = self._overcomplete(rows, BEGIN), self._first_n_eff
-        tree = fitted.hierarchy_
-        given = self._given_clusters(tree)
-        labels = tree.cut(n_clusters=given) if given else tree.cut(n_eff=n_eff)
+        return self._mixture(rows, BEGIN, self._first_n_eff)
+
+    def _mixture(self, rows: Tensor, step: int, n_eff: float) -> InfiniteMixture:
+        """An overcomplete mixture of all latents, merged for so large an N_eff."""
+        fitted = self._overcomplete(rows, step)
         return InfiniteMixture.pooled(
             fitted.posterior_,
-            labels,
+            self._merged(fitted.hierarchy_, n_eff),
             *posteriors(self.model_, rows),
             Climb(n_rows=len(rows), views=self.views, sharpness=self.sharpness),
             n_eff,
         )
+
+    def _merged(self, tree: Hierarchy, n_eff: float) -> NDArray[np.int64]:
+        """The components of an overcomplete mixture that are one in the joint training."""
+        given = self._given_clusters(tree)
+        return tree.cut(n_clusters=given) if given else tree.cut(n_eff=n_eff)
 
     def _given_clusters(self, tree: Hierarchy) -> int | None:
         """`n_clusters`, or as many as there are components, if these are fewer."""
@@ -251,8 +262,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         self.model_.prior = InfiniteMixture.pooled(
             fitted.posterior_, each, *posteriors(self.model_, rows), Climb(n_rows=len(rows))
         ).eval()
-        n_eff = max(self._training_n_eff[1], len(rows))
-        self.hierarchy_ = self._as_trained(fitted.hierarchy_.as_of(n_eff))
+        self.hierarchy_ = self._as_trained(fitted.hierarchy_)
         given = self._given_clusters(self.hierarchy_)
         if given:
             self.cut(n_clusters=given)
@@ -262,8 +272,8 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             self.cut(n_eff=self.coarsening)
 
     def _as_trained(self, tree: Hierarchy) -> Hierarchy:
-        """The tree, to be cut above half of the N_eff that the latents were brought apart with."""
-        return replace(tree, least_n_eff=self._training_n_eff[1] / 2)
+        """The tree, with the N_eff that the latents were brought apart with."""
+        return replace(tree, trained_n_eff=self._training_n_eff[1])
 
     def cut(
         self, how: str | None = None, *, n_clusters: int | None = None, n_eff: float | None = None

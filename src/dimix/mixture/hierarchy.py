@@ -8,7 +8,7 @@ over components. Its heights are log(N / N_eff), and each cut of it is a cluster
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -36,6 +36,7 @@ class Gap:
     """The range of N_eff over which the number of clusters stays the same for longest.
 
     ``clear`` is False where no number of clusters stands out; ``diagnosis`` says so in words.
+    Rows that training has brought apart are then taken at the N_eff of that training.
     """
 
     n_clusters: int
@@ -57,8 +58,8 @@ class Hierarchy:
     Leaf i is component ``leaves[i]`` of the posterior. Merge m joins the nodes ``merges[m]``
     into node K + m, in scipy's numbering, at height ``heights[m]`` = log(N / N_eff), which is
     0 for merges that pay at N_eff = N, log N for those that do not even pay at N_eff = 1, and
-    never falls. ``n_features`` is F, the numbers that describe a component. A gap begins above
-    ``least_n_eff``: rows may have been brought apart already, as deep latents are.
+    never falls. ``n_features`` is F, the numbers that describe a component. ``trained_n_eff`` is
+    that of the bound which brought the rows apart, as it does deep latents; 0 for data.
     """
 
     leaves: Int64[np.ndarray, " K"]
@@ -67,7 +68,7 @@ class Hierarchy:
     heights: Float64[np.ndarray, " M"]
     n_components: int
     n_features: int
-    least_n_eff: float = 0.0
+    trained_n_eff: float = 0.0
 
     @property
     def n_rows(self) -> float:
@@ -94,29 +95,27 @@ class Hierarchy:
 
         N_eff is looked at from N down to F log F: with fewer rows, the numbers that describe a
         component cost more than any but the largest misfit, and everything merges. The ends
-        count as heights, so that one cluster and one a component are allowed answers. A gap
-        that begins below ``least_n_eff`` does not count.
+        count as heights, so that one cluster and one a component are allowed answers. Of fewer
+        than F log F rows, components stay clusters.
+
+        Rows that were brought apart are not put together again for want of rows: the gap then
+        begins above ``trained_n_eff``, and where none is clear, it is the one that holds it.
         """
         ends = self._gap_ends()
-        starts = ends[:-1] <= math.log(self.n_rows / max(self.least_n_eff, 1.0))
-        widths = np.where(starts, np.diff(ends), 0.0)
-        widest = int(widths.argmax())
-        n_clusters, clear = len(ends) - 1 - widest, bool(widths[widest] >= CLEAR_GAP)
-        high, low = (float(n_eff) for n_eff in self.n_rows * np.exp(-ends[widest : widest + 2]))
-        return Gap(n_clusters, low, high, clear, _diagnosis(n_clusters, clear, high, low))
+        begins = ends[:-1] <= math.log(self.n_rows / max(self.trained_n_eff, 1.0))
+        widths = np.where(begins, np.diff(ends), 0.0)
+        chosen, clear = int(widths.argmax()), bool(widths.max() >= CLEAR_GAP)
+        if self.trained_n_eff and not clear:
+            chosen = max(int(begins.sum()) - 1, 0)
+        n_clusters = len(ends) - 1 - chosen
+        high, low = (float(n_eff) for n_eff in self.n_rows * np.exp(-ends[chosen : chosen + 2]))
+        diagnosis = _diagnosis(n_clusters, clear, high, low, self.trained_n_eff)
+        return Gap(n_clusters, low, high, clear, diagnosis)
 
     def _gap_ends(self) -> Float64[np.ndarray, " ends"]:
         """0, the heights above it, and the height of F log F rows, which none of them leaves."""
         top = max(math.log(self.n_rows / (self.n_features * math.log(self.n_features))), 0.0)
         return np.concatenate([[0.0], np.minimum(self.heights[self.heights > 0], top), [top]])
-
-    def as_of(self, n_rows: float) -> "Hierarchy":
-        """The tree with all rows weighing ``n_rows`` together, from which N_eff then falls.
-
-        Merges that pay at a larger N_eff keep their order, at height 0.
-        """
-        heights = np.maximum(self.heights - math.log(self.n_rows / n_rows), 0.0)
-        return replace(self, counts=self.counts * (n_rows / self.n_rows), heights=heights)
 
     def cut(
         self, how: str | None = None, *, n_clusters: int | None = None, n_eff: float | None = None
@@ -286,13 +285,18 @@ class _Descent:
         return pairs
 
 
-def _diagnosis(n_clusters: int, clear: bool, high: float, low: float) -> str:
+def _diagnosis(n_clusters: int, clear: bool, high: float, low: float, trained: float) -> str:
     span = f"from N_eff = {high:.4g} down to {low:.4g}"
+    unclear = f"narrower than a factor of {math.exp(CLEAR_GAP):.3g}"
+    if trained and not clear:
+        return (
+            f"no clear number of clusters: {n_clusters} at N_eff = {trained:.4g}, that of the "
+            f"training; the widest gap is {unclear}"
+        )
     if n_clusters == 1:
         return f"no cluster structure: one cluster {span}, the widest gap"
     if clear:
         return f"{n_clusters} clusters {span}, the widest gap"
     return (
-        f"no clear number of clusters: the widest gap, {n_clusters} clusters {span}, is "
-        f"narrower than a factor of {math.exp(CLEAR_GAP):.3g}"
+        f"no clear number of clusters: the widest gap, {n_clusters} clusters {span}, is {unclear}"
     )

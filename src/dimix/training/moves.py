@@ -1,5 +1,6 @@
 """Moves of a deep infinite mixture's components between epochs of its training."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -42,15 +43,19 @@ class MoveComponents(Callback):
         if epoch % self.every:
             return
         assert trainer.max_epochs
-        (start, end), progress = self.n_eff, epoch / trainer.max_epochs
         mixture = self.model.mixture
-        mixture.n_eff.fill_(start * (end / start) ** progress)
+        mixture.n_eff.fill_(self.n_eff_at(epoch / trainer.max_epochs))
         if not self.kinds:
             return
         mean, var = posteriors(self.model, self.x)
         rng = np.random.RandomState(epoch_seed(self.seed, epoch, MIXTURE))
         kept = mixture.improve(mean, var, rng, moves=self.kinds)
         self.moves += [(epoch, move.kind, move.n_components, move.gain) for move in kept]
+
+    def n_eff_at(self, progress: float) -> float:
+        """N_eff when so much of the training, from 0 to 1, is over."""
+        start, end = self.n_eff
+        return start * math.pow(end / start, progress)
 
     def state_dict(self) -> dict[str, Any]:
         return {"moves": self.moves}

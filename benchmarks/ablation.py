@@ -1,0 +1,152 @@
+"""What each part of the deep infinite mixture brings: the same fit without it.
+
+    python -m benchmarks.ablation --data-dir DIR
+
+Trains on the first 10,000 images of MNIST, three seeds of each variant, and scores on its 10,000
+test images. All that a variant does not name is the default. Adds what is missing in
+results/infinite-mnist/ablation.json, and writes ablation.md beside it.
+"""
+
+import argparse
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from statistics import fmean, stdev
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from benchmarks.record import ROOT, Case, read, rounded, run_missing
+from jaxtyping import Int64
+from lightning.pytorch import LightningModule, Trainer
+from torch import Tensor
+
+from dimix import DeepInfiniteMixture
+from dimix.data import load
+from dimix.data.base import ImageData
+from dimix.metrics import clustering_scores
+from dimix.mixture import Hierarchy
+from dimix.priors import InfiniteMixture
+from dimix.records import atomic_write
+from dimix.training.moves import MoveComponents
+
+ROWS, SEEDS = 10_000, 3
+RECORD = ROOT / "results" / "infinite-mnist" / "ablation.json"
+SCORES = ("acc", "nmi", "cs", "ari", "n_clusters", "n_effective")
+SETTINGS = {"rows": ROWS, "threads": torch.get_num_threads()}
+
+
+class WithoutHierarchy(DeepInfiniteMixture):
+    """All components of the first mixture are trained, and those left are the clusters."""
+
+    def _merged(self, tree: Hierarchy, n_eff: float) -> Int64[np.ndarray, " T"]:
+        return np.arange(self._truncation)
+
+    def _settle(self, rows: Tensor) -> None:
+        self.n_clusters_ = self._truncation
+
+
+class WithRefits(DeepInfiniteMixture):
+    """Algorithm 1's way: between epochs a new mixture, within them none of its updates."""
+
+    def _mover(self, rows: Tensor, epochs: int) -> MoveComponents:
+        return _Refits(self, rows)
+
+
+class _Refits(MoveComponents):
+    """A new overcomplete mixture after each epoch, merged along its tree."""
+
+    def __init__(self, estimator: WithRefits, rows: Tensor) -> None:
+        n_eff = estimator._training_n_eff
+        super().__init__(estimator.model_, rows, estimator.seed_, kinds=(), n_eff=n_eff, every=1)
+        self.estimator = estimator
+        _stand_still(estimator.model_.mixture)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        epoch, estimator = trainer.current_epoch + 1, self.estimator
+        assert trainer.max_epochs
+        n_eff = self.n_eff_at(epoch / trainer.max_epochs)
+        mixture = estimator._mixture(self.x, epoch, n_eff)
+        _stand_still(mixture)
+        self.model.give_mixture(mixture, estimator.views, estimator.prior_weight)
+
+
+def _stand_still(mixture: InfiniteMixture) -> None:
+    mixture.fold = lambda statistics, n_objects: None  # type: ignore[method-assign]
+
+
+VARIANTS: Mapping[str, Callable[..., DeepInfiniteMixture]] = {
+    "default": DeepInfiniteMixture,
+    "no views": partial(DeepInfiniteMixture, augment=None),
+    "no coarsening (N_eff = N)": partial(DeepInfiniteMixture, coarsening=float(ROWS)),
+    "no hierarchy": WithoutHierarchy,
+    "no moves": partial(DeepInfiniteMixture, moves=False),
+    "a refit each epoch in place of the joint bound": WithRefits,
+    "T = 10": partial(DeepInfiniteMixture, n_components=10),
+    "T = 40": partial(DeepInfiniteMixture, n_components=40),
+    "T = 100": partial(DeepInfiniteMixture, n_components=100),
+}
+
+
+def case(variant: str, seed: int, train: ImageData, test: ImageData) -> Case:
+    """Scores of one fit on the test images, and its seconds."""
+    model = VARIANTS[variant](random_state=seed, progress=False)
+    started = perf_counter()
+    model.fit(train.images)
+    seconds = perf_counter() - started
+    scores = asdict(clustering_scores(test.labels, model.predict(test.images)))
+    return {name: rounded(scores[name]) for name in SCORES} | {"seconds": rounded(seconds, 3)}
+
+
+def first_images(data_dir: Path) -> tuple[ImageData, ImageData]:
+    """The images to train on, and those to score on."""
+    train, test = load("mnist", "train", data_dir), load("mnist", "test", data_dir)
+    return replace(train, images=train.images[:ROWS], labels=train.labels[:ROWS]), test
+
+
+def page(record: dict[str, Any]) -> str:
+    """A row for each variant: mean and standard deviation over its seeds."""
+    lines = [
+        "| variant | seeds | clusters | acc | NMI | CS | ARI | seconds |",
+        "| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    cases = record["ablation"]["cases"]
+    for variant in VARIANTS:
+        found = [case for name, case in cases.items() if name.rpartition(", seed")[0] == variant]
+        if found:
+            lines.append(f"| {' | '.join(_row(variant, found))} |")
+    return "\n".join(lines) + "\n"
+
+
+def _row(variant: str, cases: list[Case]) -> list[str]:
+    clusters = sorted(case["n_clusters"] for case in cases)
+    spread = (_spread([case[name] for case in cases]) for name in ("acc", "nmi", "cs", "ari"))
+    seconds = f"{fmean(case['seconds'] for case in cases):,.0f}"
+    return [variant, str(len(cases)), ", ".join(f"{n:g}" for n in clusters), *spread, seconds]
+
+
+def _spread(values: list[float]) -> str:
+    mean = f"{fmean(values):.3f}"
+    return f"{mean} ± {stdev(values):.3f}" if len(values) > 1 else mean
+
+
+def main() -> None:
+    """Run what the record lacks, then write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data-dir", type=Path, required=True, help="holds the folder mnist")
+    parser.add_argument("--variant", action="append", choices=VARIANTS, help="only these")
+    parser.add_argument("--out", type=Path, default=RECORD)
+    arguments = parser.parse_args()
+    train, test = first_images(arguments.data_dir)
+    for seed in range(SEEDS):
+        for variant in arguments.variant or VARIANTS:
+            run = {f"{variant}, seed {seed}": partial(case, variant, seed, train, test)}
+            run_missing(arguments.out, "ablation", SETTINGS, run)
+            with atomic_write(arguments.out.with_suffix(".md")) as file:
+                file.write(page(read(arguments.out)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""The ablation's variants on a few images, its page, and the committed record."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from benchmarks.record import read
+
+from benchmarks import ablation
+from dimix.data import load
+from dimix.nets import MLP
+
+
+@pytest.mark.parametrize("variant", ablation.VARIANTS)
+def test_every_variant_is_trained_and_predicts(variant):
+    images = load("digits", "train").images[:120]
+    model = ablation.VARIANTS[variant](
+        architecture=MLP(widths=(16,)),
+        latent_dim=2,
+        pretrain_epochs=2,
+        epochs=3,
+        progress=False,
+        random_state=0,
+    )
+    labels = model.fit(images).predict(images)
+    assert labels.shape == (120,)
+    assert labels.max() < model.n_clusters_
+
+
+def test_a_refit_takes_the_place_of_the_conjugate_updates():
+    """Between refits the statistics stand still, and each refit brings others."""
+    images = load("digits", "train").images[:120]
+    seen = []
+    model = ablation.WithRefits(
+        architecture=MLP(widths=(16,)),
+        latent_dim=2,
+        pretrain_epochs=2,
+        epochs=3,
+        progress=False,
+        random_state=0,
+    )
+    mixture = model._mixture
+    model._mixture = lambda *arguments: seen.append(mixture(*arguments)) or seen[-1]
+    model.fit(images)
+    assert len(seen) == 1 + 3  # before the first epoch and after each
+    assert all(not np.array_equal(a.statistics, b.statistics) for a, b in pairwise(seen))
+    assert seen[1].statistics._version == 0  # nothing was folded in
+
+
+def test_the_page_holds_the_means_over_seeds():
+    score = {"acc": 0.5, "nmi": 0.25, "cs": 0.25, "ari": 0.1, "n_clusters": 3, "seconds": 10.0}
+    cases = {"no views, seed 0": score, "no views, seed 1": score | {"acc": 0.7, "n_clusters": 2}}
+    page = ablation.page({"ablation": {"cases": cases}})
+    assert "| no views | 2 | 2, 3 | 0.600 ± 0.141 | 0.250 ± 0.000 |" in page
+
+
+@pytest.mark.skipif(not ablation.RECORD.exists(), reason="there is no record yet")
+def test_the_committed_page_is_that_of_the_record():
+    page = ablation.RECORD.with_suffix(".md").read_text()
+    assert page == ablation.page(read(ablation.RECORD))
