@@ -9,10 +9,9 @@ results/infinite-mnist/ablation.json, and writes ablation.md beside it.
 
 import argparse
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from statistics import fmean, stdev
 from time import perf_counter
 from typing import Any
 
@@ -23,10 +22,10 @@ from jaxtyping import Int64
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
+from benchmarks import scores
 from dimix import DeepInfiniteMixture
 from dimix.data import load
 from dimix.data.base import ImageData
-from dimix.metrics import clustering_scores
 from dimix.mixture import Hierarchy
 from dimix.priors import InfiniteMixture
 from dimix.records import atomic_write
@@ -34,7 +33,6 @@ from dimix.training.moves import MoveComponents
 
 ROWS, SEEDS = 10_000, 3
 RECORD = ROOT / "results" / "infinite-mnist" / "ablation.json"
-SCORES = ("acc", "nmi", "cs", "ari", "n_clusters", "n_effective")
 SETTINGS = {"rows": ROWS, "threads": torch.get_num_threads()}
 
 
@@ -96,8 +94,8 @@ def case(variant: str, seed: int, train: ImageData, test: ImageData) -> Case:
     started = perf_counter()
     model.fit(train.images)
     seconds = perf_counter() - started
-    scores = asdict(clustering_scores(test.labels, model.predict(test.images)))
-    return {name: rounded(scores[name]) for name in SCORES} | {"seconds": rounded(seconds, 3)}
+    found = scores.scores(model.predict(test.images), test.labels)
+    return found | {"seconds": rounded(seconds, 3)}
 
 
 def first_images(data_dir: Path) -> tuple[ImageData, ImageData]:
@@ -107,29 +105,13 @@ def first_images(data_dir: Path) -> tuple[ImageData, ImageData]:
 
 
 def page(record: dict[str, Any]) -> str:
-    """A row for each variant: mean and standard deviation over its seeds."""
-    lines = [
-        "| variant | seeds | clusters | acc | NMI | CS | ARI | seconds |",
-        "| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: |",
-    ]
+    """A row for each variant that has been run."""
     cases = record["ablation"]["cases"]
-    for variant in VARIANTS:
-        found = [case for name, case in cases.items() if name.rpartition(", seed")[0] == variant]
-        if found:
-            lines.append(f"| {' | '.join(_row(variant, found))} |")
-    return "\n".join(lines) + "\n"
-
-
-def _row(variant: str, cases: list[Case]) -> list[str]:
-    clusters = sorted(case["n_clusters"] for case in cases)
-    spread = (_spread([case[name] for case in cases]) for name in ("acc", "nmi", "cs", "ari"))
-    seconds = f"{fmean(case['seconds'] for case in cases):,.0f}"
-    return [variant, str(len(cases)), ", ".join(f"{n:g}" for n in clusters), *spread, seconds]
-
-
-def _spread(values: list[float]) -> str:
-    mean = f"{fmean(values):.3f}"
-    return f"{mean} ± {stdev(values):.3f}" if len(values) > 1 else mean
+    of = {
+        variant: [case for name, case in cases.items() if name.rpartition(", seed")[0] == variant]
+        for variant in VARIANTS
+    }
+    return scores.page("variant", {variant: found for variant, found in of.items() if found})
 
 
 def main() -> None:

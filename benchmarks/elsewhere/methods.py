@@ -6,14 +6,14 @@ are not.
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 from benchmarks.elsewhere.data import DataSet
 from benchmarks.record import Case, rounded
-from jaxtyping import Float, Int64, Shaped
+from benchmarks.scores import scores
+from jaxtyping import Float, Shaped
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
@@ -21,7 +21,6 @@ from sklearn.mixture import GaussianMixture
 from sklearn.pipeline import make_pipeline
 
 from dimix import DeepInfiniteMixture, DirichletProcessGaussianMixture
-from dimix.metrics import clustering_scores
 
 COMPONENTS = 10
 """Principal components of the mixtures' rows: as many as the deep model has latents."""
@@ -79,9 +78,3 @@ def flat(X: Shaped[np.ndarray, "N *shape"]) -> Float[np.ndarray, "N P"]:
     """Rows of numbers; bytes as shares of 255."""
     scale = 255 if X.dtype == np.uint8 else 1
     return X.reshape(len(X), -1).astype(np.float64) / scale
-
-
-def scores(found: Int64[np.ndarray, " N"], labels: Int64[np.ndarray, " N"]) -> dict[str, float]:
-    """Every score of a clustering, rounded."""
-    every = asdict(clustering_scores(labels, found))
-    return {name: rounded(value) for name, value in every.items()}

@@ -2,12 +2,13 @@
 
 from collections import defaultdict
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
 from benchmarks.elsewhere.data import DATA_SETS
 from benchmarks.elsewhere.methods import METHODS
 from benchmarks.record import Case
+from benchmarks.scores import clusters, spread
 
 from dimix.records import atomic_write
 
@@ -43,23 +44,17 @@ def _grouped(record: dict[str, Any]) -> list[tuple[str, str, list[Case]]]:
 
 def _row(name: str, method: str, cases: list[Case]) -> list[str]:
     test = [case["test"] for case in cases]
-    clusters = sorted(case["train"]["n_clusters"] for case in cases)
     return [
         name,
         f"{cases[0]['rows']:,}",
         str(cases[0]["classes"]),
         method,
         str(len(cases)),
-        ", ".join(f"{n:g}" for n in clusters),
-        *(_spread([scores[key] for scores in test]) for key in ("acc", "nmi", "cs", "ari")),
-        _spread([case["train"]["nmi"] for case in cases]),
+        clusters([case["train"]["n_clusters"] for case in cases]),
+        *(spread([scores[key] for scores in test]) for key in ("acc", "nmi", "cs", "ari")),
+        spread([case["train"]["nmi"] for case in cases]),
         f"{fmean(case['seconds'] for case in cases):,.0f}",
     ]
-
-
-def _spread(values: list[float]) -> str:
-    mean = f"{fmean(values):.3f}"
-    return f"{mean} ± {stdev(values):.3f}" if len(values) > 1 else mean
 
 
 def _line(cells: Any) -> str:
