@@ -13,7 +13,7 @@ added, and only pairs with the merged component have to be looked at again.
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
 from dimix.mixture.families import TiedCovariance
@@ -23,6 +23,9 @@ from dimix.mixture.sticks import stick_evidence
 
 PAIR_BYTES = 2**26
 """Memory for the counts of all components, once a pair."""
+
+CACHED_ROWS = 4096
+"""Rows whose responsibilities stay in the processor's cache while they are looked at."""
 
 OnMerge = Callable[[int, int, float], None]
 
@@ -38,12 +41,14 @@ class MergeTable:
         self.statistics = partition.statistics.clone()
         self.entropy = partition.entropy
         self._responsibilities = shared.responsibilities.clone()
+        self._phi = _phi(self._responsibilities)
         self._weights = shared.weights
         self._alive: Bool[Tensor, " K"] = partition.counts > 0
         n_components = len(self.statistics)
         self._overlaps = torch.zeros(n_components, n_components, dtype=torch.float64)
         for a in self._alive.nonzero()[:, 0].tolist():
-            self._overlaps[a] = self._overlaps_of(a)
+            self._overlaps[a, a + 1 :] = self._overlaps_of(a, a + 1)
+        self._overlaps += self._overlaps.mT.clone()
 
     @property
     def partition(self) -> Partition:
@@ -104,6 +109,7 @@ class MergeTable:
         self._alive[b] = False
         self._responsibilities[:, a] += self._responsibilities[:, b]
         self._responsibilities[:, b] = 0
+        self._phi[:, [a, b]] = _phi(self._responsibilities[:, [a, b]])
         self._overlaps[b] = self._overlaps[:, b] = 0
         self._overlaps[a] = self._overlaps[:, a] = self._overlaps_of(a)
 
@@ -119,16 +125,23 @@ class MergeTable:
             -float(self._overlaps[a, b]),
         )
 
-    def _overlaps_of(self, a: int) -> Float64[Tensor, " K"]:
-        """Σ_n w_n [φ(r_na + r_nk) - φ(r_na) - φ(r_nk)] for each k: the entropy a merger costs."""
+    def _overlaps_of(self, a: int, first: int = 0) -> Float64[Tensor, " k"]:
+        """Σ_n w_n [φ(r_na + r_nk) - φ(r_na) - φ(r_nk)] for each k from ``first`` on.
+
+        It is the entropy that a merger costs; rows without a part in a cost nothing.
+        """
         rows = self._responsibilities[:, a].nonzero()[:, 0]
-        all_ = self._responsibilities[rows]
-        ours = all_[:, a, None]
-        joined = torch.xlogy(ours + all_, ours + all_)
-        costs = (joined - torch.xlogy(ours, ours) - torch.xlogy(all_, all_)).double()
-        overlaps = self._weights[rows].double() @ costs
-        overlaps[a] = 0
+        overlaps = torch.zeros(len(self.statistics) - first, dtype=torch.float64)
+        for part in rows.split(CACHED_ROWS):
+            overlaps += self._overlaps_in(part, a, first)
+        overlaps[a - first :][: a >= first] = 0
         return overlaps.clamp(min=0)  # rounding alone can bring it below zero
+
+    def _overlaps_in(self, rows: Int64[Tensor, " m"], a: int, first: int) -> Float64[Tensor, " k"]:
+        joined = self._responsibilities[rows, first:] + self._responsibilities[rows, a, None]
+        costs = joined.log().mul_(joined).sub_(self._phi[rows, first:])
+        weights = self._weights[rows].double()
+        return weights @ costs.double() - weights @ self._phi[rows, a].double()
 
     def stick_gains(self, pairs: Int64[Tensor, "P 2"], s: float) -> Float64[Tensor, " P"]:
         """A(s n′) - A(s n), with n and n′ in falling order."""
@@ -146,6 +159,11 @@ class MergeTable:
         counts[each, b] = 0
         counts = counts.sort(dim=1, descending=True).values
         return stick_evidence(counts, self.prior.concentration)
+
+
+def _phi(responsibilities: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
+    """φ(t) = t log t, and 0 at 0."""
+    return torch.xlogy(responsibilities, responsibilities)
 
 
 def merge_all(table: MergeTable, on_merge: OnMerge, *, s: float = 1.0, least: float = 0.0) -> None:
