@@ -1,4 +1,7 @@
-"""The record as a page: a section a part, in the order of the targets."""
+"""The record as a page: a section a part, in the order of the targets.
+
+A part whose name goes on after a comma, "iteration, Intel Xeon", is the same on another machine.
+"""
 
 from importlib import import_module
 from pathlib import Path
@@ -21,11 +24,12 @@ def write_table(record: dict[str, Any], file: Path) -> None:
     """Write the page; a part that the record lacks is left out."""
     lines = ["# The mixture's benchmarks", "", "Written by `python -m benchmarks.mixture`."]
     for part, title in SECTIONS.items():
-        if part in record:
-            module = import_module(f"benchmarks.mixture.{part}")
-            lines += ["", f"## {title}", "", *module.summary(record[part]["cases"])]
-            lines += ["", "Settings: " + _named(record[part]["settings"]) + "."]
-            lines += ["", "Machine: " + _named(record[part]["machine"]) + "."]
+        module = import_module(f"benchmarks.mixture.{part}")
+        for name in sorted(name for name in record if name.partition(",")[0] == part):
+            lines += ["", f"## {title}{name.removeprefix(part)}", ""]
+            lines += module.summary(record[name]["cases"])
+            lines += ["", "Settings: " + _named(record[name]["settings"]) + "."]
+            lines += ["", "Machine: " + _named(record[name]["machine"]) + "."]
     with atomic_write(file) as out:
         out.write("\n".join(lines) + "\n")
 
