@@ -56,7 +56,8 @@ class DirichletProcessGaussianMixture(FittedMixture):
         n_components: T, the most components there may be. It may exceed the number of rows;
             components that are not needed stay empty. 50 is ample for most data.
         covariance_type: "full", "tied", "diag" or "spherical", each the exact conjugate family.
-        tol: stop when an update changes the bound by less than this many nats a row.
+        tol: stop when an update changes the bound by less than this many nats a row, and when
+            three rounds of moves together with their updates have raised it by less, each.
         reg_covar: added to the diagonal of each component's covariance in every update.
         max_iter: the most updates of coordinate ascent after the last move.
         n_init: number of starts; the one with the highest bound is kept.

@@ -152,6 +152,7 @@ class _Search:
         self._n_slots = start.n_components
         self._n_affordable = affordable(chunks.family)
         self._least = LEAST_GAIN * chunks.total_weight
+        self._worth = max(LEAST_GAIN, tol) * chunks.total_weight
         self._makers = {
             "merge": self._merge,
             "delete": self._delete,
@@ -160,7 +161,7 @@ class _Search:
         }
 
     def run(self, kinds: list[str], n_sweeps: int) -> None:
-        """Rounds of moves, each of the first kind that gains anything, until none does.
+        """Rounds of moves, each of the first kind that gains anything, until none is worth it.
 
         A round costs a few updates of every component that holds rows, so there are no more
         than are ``affordable``: 10 of three components or one of fifty, if full at D = 1,000.
@@ -176,7 +177,7 @@ class _Search:
                 self.ascend(n_sweeps)
                 view = self._survey(n_sweeps)
             # Where rows have no spread, reg_covar lets an update take back what a move won.
-            failures = 0 if self.bounds[-1].total > best + self._least else failures + 1
+            failures = 0 if self.bounds[-1].total > best + self._worth else failures + 1
             best = max(best, self.bounds[-1].total)
 
     def ascend(self, max_iter: int) -> bool:
