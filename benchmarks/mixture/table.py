@@ -22,7 +22,7 @@ SECTIONS = {
 
 def write_table(record: dict[str, Any], file: Path) -> None:
     """Write the page; a part that the record lacks is left out."""
-    lines = ["# The mixture's benchmarks", "", "Written by `python -m benchmarks.mixture`."]
+    lines = ["Written by `python -m benchmarks.mixture`."]
     for part, title in SECTIONS.items():
         module = import_module(f"benchmarks.mixture.{part}")
         for name in sorted(name for name in record if name.partition(",")[0] == part):
