@@ -164,16 +164,28 @@ def test_a_clear_gap_begins_above_the_n_eff_that_was_trained_with() -> None:
     assert trained.gap.n_clusters == 4
     assert trained.gap.n_eff_low == pytest.approx(1e5 * math.exp(-2.0))  # it may end below
     assert set(trained.cut("auto")) == set(range(4))
-    later = replace(tree, trained_n_eff=1e5 * math.exp(-2.1))  # there, it is 3 for a while
-    assert later.gap.n_clusters == 4
+
+
+def test_a_gap_that_begins_further_down_must_be_twice_as_clear() -> None:
+    """Down to half of the N_eff of training; the gaps after 2.0 are of a factor of 3.3 and 7.4."""
+    trained = 1e5 * math.exp(-1.8)
+    narrow, wide = (
+        replace(chain([0.5, 1.0, 1.6, 2.0, end, 5.0, 6.0, 7.0, 8.0]), trained_n_eff=trained)
+        for end in (3.2, 4.0)
+    )
+    assert (wide.gap.n_clusters, wide.gap.clear) == (6, True)
+    assert (narrow.gap.n_clusters, narrow.gap.clear) == (7, False)
+    further = replace(wide, trained_n_eff=1e5 * math.exp(-1.2))  # 2.0 is below half of it
+    assert not further.gap.clear
 
 
 def test_where_no_gap_is_clear_the_n_eff_of_training_decides() -> None:
-    tree = replace(chain([0.5, 1.0, 1.6, 2.0, 6.0]), trained_n_eff=1e5 * math.exp(-1.8))
-    assert not tree.gap.clear
-    assert tree.gap.n_clusters == 3 == tree.cut(n_eff=tree.trained_n_eff).max() + 1
-    assert "that of the training" in tree.gap.diagnosis
-    assert replace(tree, trained_n_eff=2e5).gap.n_clusters == 6  # more rows than there are
+    tree = chain([0.5, 1.0, 1.6, 2.0, 2.5, 3.0, 9.0])
+    trained = replace(tree, trained_n_eff=1e5 * math.exp(-1.2))
+    assert tree.gap.n_clusters == 2
+    assert trained.gap.n_clusters == 6 == tree.cut(n_eff=trained.trained_n_eff).max() + 1
+    assert "that of the training" in trained.gap.diagnosis
+    assert replace(tree, trained_n_eff=2e6).gap.n_clusters == 8  # more rows than there are
 
 
 def test_with_fewer_rows_than_the_lower_end_components_stay_clusters() -> None:

@@ -65,8 +65,8 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         n_clusters: None finds the number of clusters; a number gives it beforehand.
         coarsening: N_eff, with how many rows' worth of trust a Gaussian shape is taken. "auto"
             trains with 150, in the end 75 rows for each number that describes a component, which
-            may be more than there are, and cuts the final tree in a clear gap that begins above
-            that N_eff, or at that N_eff.
+            may be more than there are, and cuts the final tree in a clear gap, or else at that
+            N_eff.
         augment: a callable that returns random copies of samples [B, ...], "auto" (small
             affine maps for images; for tables noise that goes half as far as neighbours are,
             or the whole way where there are few rows) or None.

@@ -98,19 +98,26 @@ class Hierarchy:
         count as heights, so that one cluster and one a component are allowed answers. Of fewer
         than F log F rows, components stay clusters.
 
-        Rows that were brought apart are not put together again for want of rows: the gap then
-        begins above ``trained_n_eff``, and where none is clear, it is the one that holds it.
+        Rows that were brought apart are hardly put together again for want of rows: the gap then
+        begins above half of ``trained_n_eff``, and below the whole it must be twice as clear.
+        Where none is clear, it is the one that holds ``trained_n_eff``.
         """
         ends = self._gap_ends()
-        begins = ends[:-1] <= math.log(self.n_rows / max(self.trained_n_eff, 1.0))
-        widths = np.where(begins, np.diff(ends), 0.0)
-        chosen, clear = int(widths.argmax()), bool(widths.max() >= CLEAR_GAP)
-        if self.trained_n_eff and not clear:
-            chosen = max(int(begins.sum()) - 1, 0)
+        chosen, clear = self._chosen(ends)
         n_clusters = len(ends) - 1 - chosen
         high, low = (float(n_eff) for n_eff in self.n_rows * np.exp(-ends[chosen : chosen + 2]))
         diagnosis = _diagnosis(n_clusters, clear, high, low, self.trained_n_eff)
         return Gap(n_clusters, low, high, clear, diagnosis)
+
+    def _chosen(self, ends: Float64[np.ndarray, " ends"]) -> tuple[int, bool]:
+        """Which of the gaps between ``ends`` it is, and whether it is clear."""
+        trained = math.log(self.n_rows / max(self.trained_n_eff, 1.0))
+        widths = np.where(ends[:-1] <= trained + math.log(2), np.diff(ends), 0.0)
+        widest = int(widths.argmax())
+        least = CLEAR_GAP if ends[widest] <= trained else 2 * CLEAR_GAP
+        if widths[widest] >= least or not self.trained_n_eff:
+            return widest, bool(widths[widest] >= least)
+        return max(int((ends[:-1] <= trained).sum()) - 1, 0), False
 
     def _gap_ends(self) -> Float64[np.ndarray, " ends"]:
         """0, the heights above it, and the height of F log F rows, which none of them leaves."""
