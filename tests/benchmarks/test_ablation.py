@@ -11,17 +11,20 @@ from dimix.data import load
 from dimix.nets import MLP
 
 
+SMALL = {
+    "architecture": MLP(widths=(16,)),
+    "latent_dim": 2,
+    "pretrain_epochs": 2,
+    "epochs": 3,
+    "progress": False,
+    "random_state": 0,
+}
+
+
 @pytest.mark.parametrize("variant", ablation.VARIANTS)
 def test_every_variant_is_trained_and_predicts(variant):
     images = load("digits", "train").images[:120]
-    model = ablation.VARIANTS[variant](
-        architecture=MLP(widths=(16,)),
-        latent_dim=2,
-        pretrain_epochs=2,
-        epochs=3,
-        progress=False,
-        random_state=0,
-    )
+    model = ablation.VARIANTS[variant](**SMALL)
     labels = model.fit(images).predict(images)
     assert labels.shape == (120,)
     assert labels.max() < model.n_clusters_
@@ -31,14 +34,7 @@ def test_a_refit_takes_the_place_of_the_conjugate_updates():
     """Between refits the statistics stand still, and each refit brings others."""
     images = load("digits", "train").images[:120]
     seen = []
-    model = ablation.WithRefits(
-        architecture=MLP(widths=(16,)),
-        latent_dim=2,
-        pretrain_epochs=2,
-        epochs=3,
-        progress=False,
-        random_state=0,
-    )
+    model = ablation.WithRefits(**SMALL)
     mixture = model._mixture
     model._mixture = lambda *arguments: seen.append(mixture(*arguments)) or seen[-1]
     model.fit(images)

@@ -294,16 +294,16 @@ class _Descent:
 
 def _diagnosis(n_clusters: int, clear: bool, high: float, low: float, trained: float) -> str:
     span = f"from N_eff = {high:.4g} down to {low:.4g}"
-    unclear = f"narrower than a factor of {math.exp(CLEAR_GAP):.3g}"
     if trained and not clear:
         return (
             f"no clear number of clusters: {n_clusters} at N_eff = {trained:.4g}, that of the "
-            f"training; the widest gap is {unclear}"
+            "training; no gap is clear"
         )
     if n_clusters == 1:
         return f"no cluster structure: one cluster {span}, the widest gap"
     if clear:
         return f"{n_clusters} clusters {span}, the widest gap"
     return (
-        f"no clear number of clusters: the widest gap, {n_clusters} clusters {span}, is {unclear}"
+        f"no clear number of clusters: the widest gap, {n_clusters} clusters {span}, is "
+        f"narrower than a factor of {math.exp(CLEAR_GAP):.3g}"
     )
