@@ -10,7 +10,6 @@ from benchmarks import ablation
 from dimix.data import load
 from dimix.nets import MLP
 
-
 SMALL = {
     "architecture": MLP(widths=(16,)),
     "latent_dim": 2,
