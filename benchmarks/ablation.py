@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import torch
 from benchmarks.record import ROOT, Case, read, rounded, run_missing
-from jaxtyping import Int64
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
@@ -26,10 +25,10 @@ from benchmarks import scores
 from dimix import DeepInfiniteMixture
 from dimix.data import load
 from dimix.data.base import ImageData
-from dimix.mixture import Hierarchy
 from dimix.priors import InfiniteMixture
 from dimix.records import atomic_write
-from dimix.training.moves import MoveComponents
+from dimix.training import MIXTURE, epoch_seed
+from dimix.training.moves import MoveComponents, posteriors
 
 ROWS, SEEDS = 10_000, 3
 RECORD = ROOT / "results" / "infinite-mnist" / "ablation.json"
@@ -37,10 +36,7 @@ SETTINGS = {"rows": ROWS, "threads": torch.get_num_threads()}
 
 
 class WithoutHierarchy(DeepInfiniteMixture):
-    """All components of the first mixture are trained, and those left are the clusters."""
-
-    def _merged(self, tree: Hierarchy, n_eff: float) -> Int64[np.ndarray, " T"]:
-        return np.arange(self._truncation)
+    """The components that the joint training leaves are the clusters."""
 
     def _settle(self, rows: Tensor) -> None:
         self.n_clusters_ = self._truncation
@@ -54,7 +50,7 @@ class WithRefits(DeepInfiniteMixture):
 
 
 class _Refits(MoveComponents):
-    """A new overcomplete mixture after each epoch, merged along its tree."""
+    """A new overcomplete mixture after each epoch, merged as far as the coarsened bound rises."""
 
     def __init__(self, estimator: WithRefits, rows: Tensor) -> None:
         n_eff = estimator._training_n_eff
@@ -65,8 +61,10 @@ class _Refits(MoveComponents):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         epoch, estimator = trainer.current_epoch + 1, self.estimator
         assert trainer.max_epochs
-        n_eff = self.n_eff_at(epoch / trainer.max_epochs)
-        mixture = estimator._mixture(self.x, epoch, n_eff)
+        mixture = estimator._mixture(self.x, epoch)
+        mixture.n_eff.fill_(self.n_eff_at(epoch / trainer.max_epochs))
+        rng = np.random.RandomState(epoch_seed(self.seed, epoch, MIXTURE))
+        mixture.improve(*posteriors(self.model, self.x), rng, moves=("merge",))
         _stand_still(mixture)
         self.model.give_mixture(mixture, estimator.views, estimator.prior_weight)
 

@@ -186,16 +186,17 @@ class InfiniteMixture(nn.Module):
         rng: np.random.RandomState,
         *,
         moves: Iterable[str] = MOVES,
+        fewest: int = 1,
     ) -> tuple[Move, ...]:
         """Births, splits, merges and deletions that raise the coarsened bound at fixed networks.
 
-        ``mean`` and ``var`` are those of q(z | x) of all N objects, one view each. Nothing
-        changes unless a move is kept.
+        Merges and deletions leave ``fewest`` components. ``mean`` and ``var`` are those of
+        q(z | x) of all N objects, one view each. Nothing changes unless a move is kept.
         """
         s, views = self.tempering, self.climb.views
         latents = self._latents(mean, var, s)
         start = update(self.prior, s / views * self.statistics.cpu())
-        found = improve(latents, start, rng, moves=moves, max_iter=SETTLE_SWEEPS)
+        found = improve(latents, start, rng, moves=moves, fewest=fewest, max_iter=SETTLE_SWEEPS)
         if found.moves:
             statistics, _ = sweep(latents, found.posterior)
             statistics[statistics[:, 0] < s] = 0  # less than one row

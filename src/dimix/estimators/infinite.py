@@ -3,10 +3,9 @@
 A fit is four steps, each visible in `history_`:
 
     1. pre-train    a VAE with the prior N(0, I), on views of the data
-    2. mixture      an overcomplete infinite mixture on its latents, merged to the components
-                    that the coarsened bound supports
+    2. mixture      an overcomplete infinite mixture on its latents
     3. joint        networks by gradients and mixture by conjugate updates on the same bound,
-                    with births, splits, merges and deletions between epochs
+                    with births, splits, merges and deletions between epochs, while N_eff falls
     4. settle       networks at rest: an overcomplete mixture again, and the tree over its
                     components, whose cut says what is a cluster
 """
@@ -39,19 +38,19 @@ from dimix.priors import Climb, InfiniteMixture
 from dimix.training import MIXTURE, Scorer, Training, epoch_seed, train
 from dimix.training.moves import MoveComponents, posteriors
 
-ROWS_PER_NUMBER = (150, 75)
+ROWS_PER_NUMBER = (450, 75)
 """N_eff of the joint training, in rows for each of the F numbers that describe a component: it
-falls from the first to the second as clusters separate."""
-AT_FIRST = 3.0
-"""It is so much higher until the first moves: clusters that still overlap, once they are merged,
-are drawn together and hardly ever separate again."""
+falls from the first to the second as clusters separate. Clusters that still overlap, once they
+are merged, are drawn together and hardly ever separate again; parts of one can be merged later."""
 TOWARDS_NEIGHBOUR, FEW_TO_LEARN = 0.5, 1_000
 """How far a view of a table's row is from it, as a share of the way to its neighbour; where
 there are so few rows that networks learn each by heart, further, up to the whole way."""
-PRETRAINING, JOINT, BETWEEN_MOVES = (2_000, 20, 500), (26_000, 30, 150), (1_000, 5, 150)
+PRETRAINING, JOINT = (2_000, 20, 500), (26_000, 30, 150)
 """Epochs: as many as make this many minibatches, but within these ends."""
 FEW_ROWS = (2_000, 1, 500)
 """Where JOINT would make fewer minibatches than these, there are as many epochs as make them."""
+ROUNDS = 20
+"""How often in the joint training moves are tried: often enough for merges to come one by one."""
 BEGIN, END = 0, 2**31
 """Where the seeds of the mixtures before and after the joint training come from."""
 
@@ -64,7 +63,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         n_components: T, the most components there may be; n_clusters, if that is more.
         n_clusters: None finds the number of clusters; a number gives it beforehand.
         coarsening: N_eff, with how many rows' worth of trust a Gaussian shape is taken. "auto"
-            trains with 150, in the end 75 rows for each number that describes a component, which
+            trains with 450, in the end 75 rows for each number that describes a component, which
             may be more than there are, and cuts the final tree in a clear gap, or else at that
             N_eff.
         augment: a callable that returns random copies of samples [B, ...], "auto" (small
@@ -136,7 +135,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         training = replace(self._training(), schedule="linear")
         first, second = self.n_epochs(len(rows))
         history = train(self.model_, rows, self._step(training, "pretraining", first), x_val)
-        self.model_.give_mixture(self._first_mixture(rows), self.views, self.prior_weight)
+        self.model_.give_mixture(self._mixture(rows), self.views, self.prior_weight)
         self.component_labels_: NDArray[np.int64] = np.arange(self._truncation)
         mover = self._mover(rows, second)
         joint = replace(self._step(training, "joint", second), callbacks=[mover])
@@ -148,14 +147,14 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
 
     def _mover(self, rows: Tensor, epochs: int) -> MoveComponents:
         """What happens to the components between epochs of the joint training."""
-        kinds = MOVES if self.moves is True else tuple(self.moves or ())
         return MoveComponents(
             self.model_,
             rows,
             self.seed_,
-            kinds=() if self.n_clusters else kinds,
+            kinds=MOVES if self.moves is True else tuple(self.moves or ()),
+            fewest=self.n_clusters or 1,
             n_eff=self._training_n_eff,
-            every=min(self._epochs(BETWEEN_MOVES, len(rows)), max(1, epochs // 3)),
+            every=max(1, epochs // ROUNDS),
         )
 
     def _columns(self, scorer: Scorer | None) -> Scorer:
@@ -192,16 +191,12 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
 
     @property
     def _training_n_eff(self) -> tuple[float, float]:
-        """N_eff of the joint training from the first moves on, and at the end."""
+        """N_eff of the joint training at its start and at its end."""
         if self.coarsening != "auto":
             return float(self.coarsening), float(self.coarsening)
         n_numbers = FullCovariance(self.latent_dim).n_features
         start, end = (float(rows * n_numbers) for rows in ROWS_PER_NUMBER)
         return start, end
-
-    @property
-    def _first_n_eff(self) -> float:
-        return AT_FIRST * self._training_n_eff[0]
 
     def _overcomplete(self, rows: Tensor, step: int) -> DirichletProcessGaussianMixture:
         """An infinite mixture of all latents, with its tree, from a start of T components.
@@ -209,7 +204,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         Where there are fewer objects than the first N_eff, each counts several times.
         """
         mean, var = posteriors(self.model_, rows)
-        weight = max(1.0, self._first_n_eff / len(rows))
+        weight = max(1.0, self._training_n_eff[0] / len(rows))
         mixture = DirichletProcessGaussianMixture(
             self._truncation,
             moves=False,
@@ -217,32 +212,23 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             random_state=epoch_seed(self.seed_, step, MIXTURE),
         )
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # its components are merged next
+            warnings.simplefilter("ignore", ConvergenceWarning)  # training or the tree goes on
             return mixture.fit(
                 mean.double().numpy(),
                 var=var.double().numpy(),
                 sample_weight=np.full(len(rows), weight),
             )
 
-    def _first_mixture(self, rows: Tensor) -> InfiniteMixture:
-        """The components that the coarsened bound of the pre-trained latents supports."""
-        return self._mixture(rows, BEGIN, self._first_n_eff)
-
-    def _mixture(self, rows: Tensor, step: int, n_eff: float) -> InfiniteMixture:
-        """An overcomplete mixture of all latents, merged for so large an N_eff."""
+    def _mixture(self, rows: Tensor, step: int = BEGIN) -> InfiniteMixture:
+        """An overcomplete mixture of all latents, for the joint training to go on from."""
         fitted = self._overcomplete(rows, step)
         return InfiniteMixture.pooled(
             fitted.posterior_,
-            self._merged(fitted.hierarchy_, n_eff),
+            np.arange(self._truncation),
             *posteriors(self.model_, rows),
             Climb(n_rows=len(rows), views=self.views, sharpness=self.sharpness),
-            n_eff,
+            self._training_n_eff[0],
         )
-
-    def _merged(self, tree: Hierarchy, n_eff: float) -> NDArray[np.int64]:
-        """The components of an overcomplete mixture that are one in the joint training."""
-        given = self._given_clusters(tree)
-        return tree.cut(n_clusters=given) if given else tree.cut(n_eff=n_eff)
 
     def _given_clusters(self, tree: Hierarchy) -> int | None:
         """`n_clusters`, or as many as there are components, if these are fewer."""

@@ -17,8 +17,9 @@ from dimix.training.seeds import MIXTURE, epoch_seed
 class MoveComponents(Callback):
     """Every few epochs, births, splits, merges and deletions that raise the bound.
 
-    From the first of these epochs on, the N_eff of the bound follows a path from ``n_eff[0]`` at
-    the training's start to ``n_eff[1]`` at its end, in equal ratios.
+    At each of these epochs, the N_eff of the bound goes on along a path from ``n_eff[0]`` at the
+    training's start to ``n_eff[1]`` at its end, in equal ratios, so that merges come one by one
+    as the networks bring clusters apart. They leave ``fewest`` components.
 
     ``moves`` holds (epoch, kind, components after it, gain in nats) of each that was kept; it
     travels in the checkpoint.
@@ -31,11 +32,12 @@ class MoveComponents(Callback):
         seed: int,
         *,
         kinds: tuple[str, ...],
+        fewest: int = 1,
         n_eff: tuple[float, float],
         every: int,
     ) -> None:
         self.model, self.x, self.seed = model, x, seed
-        self.kinds, self.n_eff, self.every = kinds, n_eff, every
+        self.kinds, self.fewest, self.n_eff, self.every = kinds, fewest, n_eff, every
         self.moves: list[tuple[int, str, int, float]] = []
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -49,7 +51,7 @@ class MoveComponents(Callback):
             return
         mean, var = posteriors(self.model, self.x)
         rng = np.random.RandomState(epoch_seed(self.seed, epoch, MIXTURE))
-        kept = mixture.improve(mean, var, rng, moves=self.kinds)
+        kept = mixture.improve(mean, var, rng, moves=self.kinds, fewest=self.fewest)
         self.moves += [(epoch, move.kind, move.n_components, move.gain) for move in kept]
 
     def n_eff_at(self, progress: float) -> float:

@@ -294,6 +294,13 @@ def test_recovers_many_clusters_and_many_features(
         assert n_alive(improved(z, n_start, 2 * n_clusters)[1]) == n_clusters
 
 
+@pytest.mark.parametrize("fewest", [1, 6])
+def test_moves_leave_as_many_components_as_asked_for(fewest: int) -> None:
+    z, _ = clusters(4, 2)
+    moves = improved(z, 9, 12, fewest=fewest)[1].moves
+    assert min(move.n_components for move in moves) == max(fewest, 4)
+
+
 def test_one_and_two_hundred_components_reach_the_same_answer() -> None:
     z, _ = clusters(6, 3)
     totals = [improved(z, n_start, 200, tol=1e-6)[1].bounds[-1].total for n_start in (1, 200)]

@@ -166,17 +166,19 @@ def _phi(responsibilities: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
     return torch.xlogy(responsibilities, responsibilities)
 
 
-def merge_all(table: MergeTable, on_merge: OnMerge, *, s: float = 1.0, least: float = 0.0) -> None:
+def merge_all(
+    table: MergeTable, on_merge: OnMerge, *, s: float = 1.0, least: float = 0.0, fewest: int = 1
+) -> None:
     """Merge the pair with the highest gain until none is above ``least`` nats.
 
-    ``on_merge(a, b, gain)`` is called before b is added to a. Where a component has so many
-    features that not every pair is ``affordable``, only the nearest are looked at, anew
-    whenever none of these pays any more.
+    At least ``fewest`` components stay. ``on_merge(a, b, gain)`` is called before b is added to
+    a. Where a component has so many features that not every pair is ``affordable``, only the
+    nearest are looked at, anew whenever none of these pays any more.
     """
     n_merged = -1
     while n_merged:
         candidates, n_merged = _Candidates(table, s), 0
-        while best := candidates.best(least):
+        while table.n_alive > fewest and (best := candidates.best(least)):
             on_merge(*best)
             table.merge(*best[:2])
             candidates.follow(*best[:2])

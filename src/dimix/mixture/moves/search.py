@@ -80,6 +80,7 @@ def improve(
     rng: np.random.RandomState,
     *,
     moves: Iterable[str] = MOVES,
+    fewest: int = 1,
     tol: float = 1e-3,
     max_iter: int = 100,
     reorder: bool = True,
@@ -87,10 +88,11 @@ def improve(
 ) -> ImprovedFit:
     """Coordinate ascent and moves from ``start``, whose T components are the most there may be.
 
+    Merges and deletions leave ``fewest`` components, which coordinate ascent may then empty.
     Ends with coordinate ascent of all T components, empty ones included, as ``fit_batch`` with
     the same arguments; without moves that is all.
     """
-    search = _Search(chunks, start, rng, tol, reorder, on_iteration)
+    search = _Search(chunks, start, rng, fewest, tol, reorder, on_iteration)
     kinds = [kind for kind in MOVES if kind in set(moves)]
     if kinds:
         search.run(kinds, min(max_iter, SETTLE_SWEEPS))
@@ -106,12 +108,12 @@ def improve(
 
 
 def choose(
-    partition: Partition, proposals: list[Proposal], *, room: int, least: float
+    partition: Partition, proposals: list[Proposal], *, fewest: int = 1, room: int, least: float
 ) -> tuple[Partition, list[Move]]:
     """Carry out the proposals that gain more than ``least`` nats each, best first.
 
     Gains are computed again after each, and of proposals that touch the same components only
-    the best is carried out. At most ``room`` components result.
+    the best is carried out. From ``fewest`` to ``room`` components result.
     """
     gains = [proposal.gain(partition) for proposal in proposals]
     kept, used = list[Move](), set[int]()
@@ -123,7 +125,7 @@ def choose(
             continue
         gain = proposal.gain(partition) if kept else gains[i]
         after = proposal.applied(partition)
-        if gain <= least or after.n_components > room:
+        if gain <= least or not fewest <= after.n_components <= room:
             continue
         used |= touched
         kept.append(Move(proposal.kind, proposal.given_up, after.n_components, gain))
@@ -139,6 +141,7 @@ class _Search:
         chunks: FeatureChunks,
         start: MixturePosterior,
         rng: np.random.RandomState,
+        fewest: int,
         tol: float,
         reorder: bool,
         on_iteration: Callable[[int, Bound], None] | None,
@@ -148,7 +151,7 @@ class _Search:
         self._recorded: MixturePosterior | None = None  # that whose bound is the last of them
         self.moves = list[Move]()
         self._chunks, self._rng, self._tol, self._reorder = chunks, rng, tol, reorder
-        self._on_iteration = on_iteration
+        self._fewest, self._on_iteration = fewest, on_iteration
         self._n_slots = start.n_components
         self._n_affordable = affordable(chunks.family)
         self._least = LEAST_GAIN * chunks.total_weight
@@ -226,7 +229,7 @@ class _Search:
         def note(a: int, b: int, gain: float) -> None:
             made.append(Move("merge", (a, b), len(view.partition.counts) - len(made) - 1, gain))
 
-        merge_all(table, note, least=self._least)
+        merge_all(table, note, least=self._least, fewest=self._fewest)
         return self._keep(table.partition, made)
 
     def _delete(self, view: Survey) -> bool:
@@ -282,7 +285,8 @@ class _Search:
         return self._n_slots - view.partition.n_components
 
     def _carry_out(self, view: Survey, proposals: list[Proposal]) -> bool:
-        return self._keep(*choose(view.partition, proposals, room=self._n_slots, least=self._least))
+        ends = {"fewest": self._fewest, "room": self._n_slots}
+        return self._keep(*choose(view.partition, proposals, **ends, least=self._least))
 
     def _keep(self, partition: Partition, made: list[Move]) -> bool:
         if made:
