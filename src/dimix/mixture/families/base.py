@@ -199,12 +199,17 @@ class GaussianFamily(ABC):
         pairs: Int64[Tensor, "P 2"],
     ) -> Float64[Tensor, " P"]:
         """The change of the sum of ``log_evidence`` when the two rows of a pair become one."""
-        alone = self.log_evidence(prior, statistics)
-        together = [
-            self.log_evidence(prior, statistics[some[:, 0]] + statistics[some[:, 1]])
-            for some in pairs.split(max(1, PAIRS_BYTES // (8 * self.n_features)))
-        ]
-        return torch.cat(together) - alone[pairs].sum(1)
+        # One after another in the same batches: a component alone is one with a row of nothing.
+        n, rows = len(statistics), torch.cat([statistics, statistics.new_zeros(1, self.n_features)])
+        alone = torch.stack([torch.arange(n), torch.full((n,), n)], dim=1)
+        size = max(1, PAIRS_BYTES // (8 * self.n_features))
+        evidence = torch.cat(
+            [
+                self.log_evidence(prior, rows[some[:, 0]] + rows[some[:, 1]])
+                for some in torch.cat([alone, pairs]).split(size)
+            ]
+        )
+        return evidence[n:] - evidence[pairs].sum(1)
 
     def covariance(self, params: NormalWishart) -> Float64[Tensor, "*KDD"]:
         """E[Λ_k]⁻¹ = scatter / ν, in the shape of scikit-learn's ``covariances_``."""
