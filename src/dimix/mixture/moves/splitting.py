@@ -203,14 +203,18 @@ def evaluate_splits(
     """The exact change of S and entropy of each split (k, η of its parts), in one pass."""
     totals = [torch.zeros_like(natural) for _, natural in parts]
     entropies = [0.0] * len(parts)
+    splits_of = dict[int, list[int]]()
+    for i, (component, _) in enumerate(parts):
+        splits_of.setdefault(component, []).append(i)
     for block in blocks(chunks, survey.posterior):
-        for i, (component, natural) in enumerate(parts):
+        for component, splits in splits_of.items():
             rows = (block.responsibilities[:, component] > TAIL).nonzero()[:, 0]
-            phi, r = block.phi[rows], block.responsibilities[rows, component]
-            shares = torch.softmax(phi @ natural.to(phi).mT, dim=1)
-            mass = r * block.weights[rows]
-            totals[i] += ((shares * mass[:, None]).mT @ phi).cpu()
-            entropies[i] += float(entropy(shares).double() @ mass.double())
+            phi = block.phi[rows]
+            mass = block.responsibilities[rows, component] * block.weights[rows]
+            for i in splits:
+                shares = torch.softmax(parts[i][1].to(phi) @ phi.mT, dim=0)
+                totals[i] += ((shares * mass) @ phi).cpu()
+                entropies[i] += float(entropy(shares.mT).double() @ mass.double())
     statistics = survey.partition.statistics
     return [
         _split(statistics[k], k, total, gained)
