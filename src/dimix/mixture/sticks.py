@@ -88,12 +88,17 @@ def stick_evidence(
 
     What the sticks add to the bound at counts n, globals at their best. If α is learned, it is
     that sum at E[α], with E[log α] in place of -log B(1, α) and less KL(q(α) ‖ p(α)).
+
+    With t_k = α + n_{>=k}, log B(1 + n_k, t_{k+1}) = log Γ(1 + n_k) + log Γ(t_{k+1}) -
+    log Γ(t_k) - log t_k, where but for the ends the last but one terms cancel in the sum.
     """
     prior = as_concentration(concentration)
     posterior = prior.given(counts)
-    b = posterior.mean[..., None] + later_counts(counts)
-    per_stick = _log_beta(1 + counts, b) + posterior.expected_log[..., None]
-    return (per_stick * prior.used(counts)).sum(-1) - posterior.kl(prior)
+    alpha = posterior.mean
+    left = alpha[..., None] + later_counts(counts) + counts
+    per_stick = torch.lgamma(1 + counts) - left.log() + posterior.expected_log[..., None]
+    ends = torch.lgamma(alpha) - torch.lgamma(left[..., 0])
+    return (per_stick * prior.used(counts)).sum(-1) + ends - posterior.kl(prior)
 
 
 def _log_beta(

@@ -21,7 +21,7 @@ from dimix.mixture import (
 from dimix.mixture.concentration import GammaConcentration
 from dimix.mixture.moves.deleting import propose_deletions
 from dimix.mixture.moves.merging import MergeTable, merge_all
-from dimix.mixture.moves.partition import Partition, Survey, evidence, survey
+from dimix.mixture.moves.partition import Partition, Survey, evidence, evidences, survey
 from dimix.mixture.moves.search import ImprovedFit, choose, improve
 from dimix.mixture.moves.splitting import (
     around_seeds,
@@ -128,6 +128,24 @@ def test_merging_all_adds_up_and_leaves_no_pair_that_pays() -> None:
     rise = table.partition.bound - view.partition.bound
     assert sum(gains) == pytest.approx(rise, rel=1e-8)
     assert table.gains(table.pairs()).max() <= 0
+
+
+def test_each_merge_is_the_best_of_all_pairs() -> None:
+    """Though the overlaps of most pairs are never looked at."""
+    _, view = surveyed(FullCovariance, n=80, n_components=8)
+    made = list[list[int]]()
+    merge_all(MergeTable(view.partition, view.shared), lambda a, b, _: made.append([a, b]))
+    table = MergeTable(view.partition, view.shared)
+    for a, b in made:
+        assert table.pairs()[table.gains(table.pairs()).argmax()].tolist() == [a, b]
+        table.merge(a, b)
+
+
+@families
+def test_the_evidence_of_several_mixtures_is_that_of_each(kind: type[GaussianFamily]) -> None:
+    _, view = surveyed(kind, n_components=6)
+    prior, halves = view.partition.prior, view.partition.statistics.unflatten(0, (2, 3))
+    assert evidences(prior, halves).tolist() == pytest.approx([evidence(prior, h) for h in halves])
 
 
 @families

@@ -32,6 +32,12 @@ class NormalWishart:
     scatter: Float64[Tensor, "#K *DD"]
 
     @cached_property
+    def scatter_inverse(self) -> Float64[Tensor, "#K D D"]:
+        """W_k of each component."""
+        inverse: Tensor = torch.cholesky_inverse(self.scatter_cholesky)
+        return inverse
+
+    @cached_property
     def scatter_cholesky(self) -> Float64[Tensor, "#K D D"]:
         """Lower-triangular factor of the scatter of each component."""
         factor: Tensor
@@ -119,8 +125,8 @@ class GaussianFamily(ABC):
         """Log ∫ |Λ|^((ν - D - 1) / 2) exp(-tr(Λ scatter) / 2) dΛ, Bishop (B.79)."""
 
     @abstractmethod
-    def _prior_trace(self, params: NormalWishart, prior: NormalWishart) -> Float64[Tensor, " #K"]:
-        """The trace of E[Λ_k] times the scatter of the prior."""
+    def _trace(self, params: NormalWishart, other: NormalWishart) -> Float64[Tensor, " #K"]:
+        """The trace of E[Λ_k] times the one scatter of another."""
 
     def _pool(self, each: Float64[Tensor, "K *any"]) -> Float64[Tensor, "#K *any"]:
         """What the components add to a precision: each to its own."""
@@ -189,8 +195,7 @@ class GaussianFamily(ABC):
         if self.reg_covar == 0:
             return evidence
         # So far the rows were blurred by the ridge; the bound is that of the rows themselves.
-        of_ridge = self._coefficients(self.precision(params)) @ self._ridge
-        return evidence - self._pool(counts) * of_ridge
+        return evidence + 0.5 * self._pool(counts) * self._trace(params, self._blur)
 
     def merge_evidence(
         self,
@@ -199,12 +204,17 @@ class GaussianFamily(ABC):
         pairs: Int64[Tensor, "P 2"],
     ) -> Float64[Tensor, " P"]:
         """The change of the sum of ``log_evidence`` when the two rows of a pair become one."""
-        alone = self.log_evidence(prior, statistics)
-        together = [
-            self.log_evidence(prior, statistics[some[:, 0]] + statistics[some[:, 1]])
-            for some in pairs.split(max(1, PAIRS_BYTES // (8 * self.n_features)))
-        ]
-        return torch.cat(together) - alone[pairs].sum(1)
+        # One after another in the same batches: a component alone is one with a row of nothing.
+        n, rows = len(statistics), torch.cat([statistics, statistics.new_zeros(1, self.n_features)])
+        alone = torch.stack([torch.arange(n), torch.full((n,), n)], dim=1)
+        size = max(1, PAIRS_BYTES // (8 * self.n_features))
+        evidence = torch.cat(
+            [
+                self.log_evidence(prior, rows[some[:, 0]] + rows[some[:, 1]])
+                for some in torch.cat([alone, pairs]).split(size)
+            ]
+        )
+        return evidence[n:] - evidence[pairs].sum(1)
 
     def covariance(self, params: NormalWishart) -> Float64[Tensor, "*KDD"]:
         """E[Λ_k]⁻¹ = scatter / ν, in the shape of scikit-learn's ``covariances_``."""
@@ -216,7 +226,7 @@ class GaussianFamily(ABC):
         dof, dof_0 = params.degrees_of_freedom, prior.degrees_of_freedom
         normalisers = self._log_normaliser(prior) - self._log_normaliser(params)
         of_log_det = (dof - dof_0) * self.expected_log_det(params)
-        traces = self._prior_trace(params, prior) - self.dim * dof
+        traces = self._trace(params, prior) - self.dim * dof
         return normalisers + 0.5 * (of_log_det + traces)
 
     @cached_property
@@ -224,6 +234,12 @@ class GaussianFamily(ABC):
         """The second moments that ``reg_covar`` adds to a row: those of N(0, reg_covar I)."""
         zeros = torch.zeros(1, self.dim, dtype=torch.float64)
         return self.features(zeros, zeros + self.reg_covar)[0, 1 + self.dim :]
+
+    @cached_property
+    def _blur(self) -> NormalWishart:
+        """What ``reg_covar`` adds to the scatter for each row."""
+        mean, none = torch.zeros(2, 1, self.dim, dtype=torch.float64)
+        return NormalWishart(mean, none[:, 0], none[:, 0], self._moments(self._ridge[None]))
 
     def _weighted_outer(
         self, weight: Float64[Tensor, " K"], mean: Float64[Tensor, "K D"]

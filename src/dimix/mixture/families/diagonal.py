@@ -80,5 +80,5 @@ class DiagonalCovariance(GaussianFamily):
         shape = params.degrees_of_freedom / 2
         return self.dim * torch.lgamma(shape) - shape * (params.scatter / 2).log().sum(1)
 
-    def _prior_trace(self, params: NormalWishart, prior: NormalWishart) -> Float64[Tensor, " K"]:
-        return (self.precision(params) * prior.scatter).sum(1)
+    def _trace(self, params: NormalWishart, other: NormalWishart) -> Float64[Tensor, " K"]:
+        return (self.precision(params) * other.scatter).sum(1)

@@ -32,9 +32,7 @@ class FullCovariance(GaussianFamily):
 
     def precision(self, params: NormalWishart) -> Float64[Tensor, "*K D D"]:
         """E[Λ_k] = ν W."""
-        return params.degrees_of_freedom[:, None, None] * torch.cholesky_inverse(
-            params.scatter_cholesky
-        )
+        return params.degrees_of_freedom[:, None, None] * params.scatter_inverse
 
     def precision_cholesky(self, params: NormalWishart) -> Float64[Tensor, "*K D D"]:
         """Upper-triangular U with U Uᵀ = E[Λ_k]: the inverse transpose of the scatter's factor."""
@@ -92,9 +90,9 @@ class FullCovariance(GaussianFamily):
         of_scatter = self.dim * math.log(2) - _log_det(params)
         return torch.mvlgamma(dof / 2, self.dim) + 0.5 * dof * of_scatter
 
-    def _prior_trace(self, params: NormalWishart, prior: NormalWishart) -> Float64[Tensor, " #K"]:
+    def _trace(self, params: NormalWishart, other: NormalWishart) -> Float64[Tensor, " #K"]:
         whitened: Tensor = torch.linalg.solve_triangular(
-            params.scatter_cholesky, prior.scatter_cholesky, upper=False
+            params.scatter_cholesky, other.scatter_cholesky, upper=False
         )
         return params.degrees_of_freedom * whitened.square().sum((1, 2))
 

@@ -90,5 +90,5 @@ class SphericalCovariance(GaussianFamily):
         shape, rate = self._gamma(params)
         return torch.lgamma(shape) - shape * rate.log()
 
-    def _prior_trace(self, params: NormalWishart, prior: NormalWishart) -> Float64[Tensor, " K"]:
-        return self.dim * self.precision(params) * prior.scatter
+    def _trace(self, params: NormalWishart, other: NormalWishart) -> Float64[Tensor, " K"]:
+        return self.dim * self.precision(params) * other.scatter

@@ -40,15 +40,15 @@ class MergeTable:
         self.prior: MixturePrior = partition.prior
         self.statistics = partition.statistics.clone()
         self.entropy = partition.entropy
-        self._responsibilities = shared.responsibilities.clone()
+        # Component by row, so that what a pair needs is contiguous.
+        self._responsibilities = shared.responsibilities.mT.clone(
+            memory_format=torch.contiguous_format
+        )
         self._phi = _phi(self._responsibilities)
         self._weights = shared.weights
         self._alive: Bool[Tensor, " K"] = partition.counts > 0
         n_components = len(self.statistics)
-        self._overlaps = torch.zeros(n_components, n_components, dtype=torch.float64)
-        for a in self._alive.nonzero()[:, 0].tolist():
-            self._overlaps[a, a + 1 :] = self._overlaps_of(a, a + 1)
-        self._overlaps += self._overlaps.mT.clone()
+        self._overlaps = torch.full((n_components, n_components), torch.nan, dtype=torch.float64)
 
     @property
     def partition(self) -> Partition:
@@ -88,30 +88,43 @@ class MergeTable:
 
     def gains(self, pairs: Int64[Tensor, "P 2"], s: float = 1.0) -> Float64[Tensor, " P"]:
         """gain(a, b; s) of each pair, in nats."""
-        return self.stick_gains(pairs, s) + self.other_gains(pairs, s)
+        sticks, gaussians = self.stick_gains(pairs, s), self.gaussian_gains(pairs, s)
+        return sticks + gaussians - s * self.overlaps(pairs)
 
-    def other_gains(self, pairs: Int64[Tensor, "P 2"], s: float) -> Float64[Tensor, " P"]:
-        """gain(a, b; s) but for the sticks: merges elsewhere leave it, unless Λ is shared."""
-        a, b = pairs.unbind(1)
+    def gaussian_gains(self, pairs: Int64[Tensor, "P 2"], s: float) -> Float64[Tensor, " P"]:
+        """g(s (S_a + S_b)) - g(s S_a) - g(s S_b): merges elsewhere leave it, unless Λ is shared."""
         family, components = self.prior.family, self.prior.components
         if isinstance(family, TiedCovariance):
-            of_components = family.merge_evidence(components, s * self.statistics, pairs)
-        else:
-            involved, places = pairs.unique(return_inverse=True)
-            of_components = family.merge_evidence(components, s * self.statistics[involved], places)
-        return of_components - s * self._overlaps[a, b]
+            return family.merge_evidence(components, s * self.statistics, pairs)
+        involved, places = pairs.unique(return_inverse=True)
+        return family.merge_evidence(components, s * self.statistics[involved], places)
+
+    def overlaps(self, pairs: Int64[Tensor, "P 2"]) -> Float64[Tensor, " P"]:
+        """Σ_n w_n [φ(r_na + r_nb) - φ(r_na) - φ(r_nb)] >= 0: the entropy that a merger costs.
+
+        It is looked for when a pair is first asked about, of one component with all at a time.
+        """
+        a, b = pairs.unbind(1)
+        unknown = pairs[self._overlaps[a, b].isnan()]
+        while len(unknown):
+            component = int(unknown.flatten().mode().values)
+            its = (unknown == component).any(1)
+            others = unknown[its].sum(1) - component
+            found = self._overlaps_of(component, others)
+            self._overlaps[component, others] = self._overlaps[others, component] = found
+            unknown = unknown[~its]
+        return self._overlaps[a, b]
 
     def merge(self, a: int, b: int) -> None:
         """Add component b to a."""
-        self.entropy -= float(self._overlaps[a, b])
+        self.entropy -= float(self.overlaps(torch.tensor([[a, b]])))
         self.statistics[a] += self.statistics[b]
         self.statistics[b] = 0
         self._alive[b] = False
-        self._responsibilities[:, a] += self._responsibilities[:, b]
-        self._responsibilities[:, b] = 0
-        self._phi[:, [a, b]] = _phi(self._responsibilities[:, [a, b]])
-        self._overlaps[b] = self._overlaps[:, b] = 0
-        self._overlaps[a] = self._overlaps[:, a] = self._overlaps_of(a)
+        self._responsibilities[a] += self._responsibilities[b]
+        self._responsibilities[b] = self._phi[b] = 0
+        self._phi[a] = _phi(self._responsibilities[a])
+        self._overlaps[a] = self._overlaps[:, a] = torch.nan
 
     def proposal(self, a: int, b: int) -> Proposal:
         """Adding component b to a, as a proposal to the partition as it is now."""
@@ -122,46 +135,44 @@ class MergeTable:
             torch.tensor([a, b]),
             torch.stack([ours, -ours]),
             self.statistics[:0].clone(),
-            -float(self._overlaps[a, b]),
+            -float(self.overlaps(torch.tensor([[a, b]]))),
         )
 
-    def _overlaps_of(self, a: int, first: int = 0) -> Float64[Tensor, " k"]:
-        """Σ_n w_n [φ(r_na + r_nk) - φ(r_na) - φ(r_nk)] for each k from ``first`` on.
-
-        It is the entropy that a merger costs; rows without a part in a cost nothing.
-        """
-        rows = self._responsibilities[:, a].nonzero()[:, 0]
-        overlaps = torch.zeros(len(self.statistics) - first, dtype=torch.float64)
+    def _overlaps_of(self, a: int, others: Int64[Tensor, " k"]) -> Float64[Tensor, " k"]:
+        """Rows without a part in a cost nothing."""
+        rows = self._responsibilities[a].nonzero()[:, 0]
+        overlaps = torch.zeros(len(others), dtype=torch.float64)
         for part in rows.split(CACHED_ROWS):
-            overlaps += self._overlaps_in(part, a, first)
-        overlaps[a - first :][: a >= first] = 0
+            overlaps += self._overlaps_in(part, a, others)
         return overlaps.clamp(min=0)  # rounding alone can bring it below zero
 
-    def _overlaps_in(self, rows: Int64[Tensor, " m"], a: int, first: int) -> Float64[Tensor, " k"]:
-        joined = self._responsibilities[rows, first:] + self._responsibilities[rows, a, None]
-        costs = joined.log().mul_(joined).sub_(self._phi[rows, first:])
+    def _overlaps_in(
+        self, rows: Int64[Tensor, " m"], a: int, others: Int64[Tensor, " k"]
+    ) -> Float64[Tensor, " k"]:
+        others = others[:, None]
+        joined = self._responsibilities[others, rows] + self._responsibilities[a, rows]
+        costs = joined.log().mul_(joined).sub_(self._phi[others, rows])
         weights = self._weights[rows].double()
-        return weights @ costs.double() - weights @ self._phi[rows, a].double()
+        return costs.double() @ weights - self._phi[a, rows].double() @ weights
 
     def stick_gains(self, pairs: Int64[Tensor, "P 2"], s: float) -> Float64[Tensor, " P"]:
         """A(s n′) - A(s n), with n and n′ in falling order."""
-        counts = s * self.statistics[:, 0].sort(descending=True).values
-        before = stick_evidence(counts, self.prior.concentration)
-        size = max(1, PAIR_BYTES // counts.nbytes)
-        after = [self._merged_sticks(part, s) for part in pairs.split(size)]
-        return torch.cat([*after, counts[:0]]) - before
+        size = max(1, PAIR_BYTES // self.statistics[:, 0].nbytes)
+        return torch.cat([self._stick_gains(part, s) for part in pairs.split(size)])
 
-    def _merged_sticks(self, pairs: Int64[Tensor, "P 2"], s: float) -> Float64[Tensor, " P"]:
+    def _stick_gains(self, pairs: Int64[Tensor, "P 2"], s: float) -> Float64[Tensor, " P"]:
         a, b = pairs.unbind(1)
         each = torch.arange(len(pairs))
-        counts = s * self.statistics[:, 0].repeat(len(pairs), 1)
-        counts[each, a] += counts[each, b]
-        counts[each, b] = 0
+        counts = s * self.statistics[:, 0].repeat(1 + len(pairs), 1)  # the first as they are
+        merged = counts[1:]
+        merged[each, a] += merged[each, b]
+        merged[each, b] = 0
         counts = counts.sort(dim=1, descending=True).values
-        return stick_evidence(counts, self.prior.concentration)
+        evidence = stick_evidence(counts, self.prior.concentration)
+        return evidence[1:] - evidence[0]
 
 
-def _phi(responsibilities: Float[Tensor, "n k"]) -> Float[Tensor, "n k"]:
+def _phi(responsibilities: Float[Tensor, "*k n"]) -> Float[Tensor, "*k n"]:
     """φ(t) = t log t, and 0 at 0."""
     return torch.xlogy(responsibilities, responsibilities)
 
@@ -177,8 +188,8 @@ def merge_all(
     """
     n_merged = -1
     while n_merged:
-        candidates, n_merged = _Candidates(table, s), 0
-        while table.n_alive > fewest and (best := candidates.best(least)):
+        candidates, n_merged = _Candidates(table, s, least), 0
+        while table.n_alive > fewest and (best := candidates.best()):
             on_merge(*best)
             table.merge(*best[:2])
             candidates.follow(*best[:2])
@@ -188,28 +199,29 @@ def merge_all(
 
 
 class _Candidates:
-    """The pairs that are looked at, and the gain of each."""
+    """The pairs that are looked at and gain more than ``least`` nats, and the gain of each."""
 
-    def __init__(self, table: MergeTable, s: float) -> None:
-        self._table, self._s = table, s
+    def __init__(self, table: MergeTable, s: float, least: float) -> None:
+        self._table, self._s, self._least = table, s, least
         self._n_looked_at = affordable(table.prior.family)
         pairs = table.pairs()
-        self._pairs = table.nearest(pairs, max(self._n_looked_at, table.n_alive))
-        self.are_all = len(self._pairs) == len(pairs)
-        self._others, self._gains = self._gains_of(self._pairs)
+        near = table.nearest(pairs, max(self._n_looked_at, table.n_alive))
+        self.are_all = len(near) == len(pairs)
+        self._pairs, self._others, self._gains = self._paying(near)
 
-    def best(self, least: float) -> tuple[int, int, float] | None:
-        """The pair with the highest gain, and that gain, if it is above ``least``.
+    def best(self) -> tuple[int, int, float] | None:
+        """The pair with the highest gain, and that gain, if there is any.
 
         The sticks' part of a gain changes a little with every merge elsewhere, so that the
         best pair is looked at again first.
         """
-        while len(self._pairs) and float(self._gains.max()) > least:
+        while len(self._pairs):
             best = int(self._gains.argmax())
             exact = self._again(best)
             if exact < float(self._gains[best]):
                 self._gains[best] = exact
-                if exact < float(self._gains.max()) or exact <= least:
+                if exact <= self._least or exact < float(self._gains.max()):
+                    self._keep(self._gains > self._least)
                     continue
             a, b = self._pairs[best].tolist()
             return a, b, exact
@@ -220,18 +232,29 @@ class _Candidates:
         pairs = self._table.pairs_with(a)
         near = self._table.nearest(pairs, max(1, self._n_looked_at // self._table.n_alive))
         self.are_all = self.are_all and len(near) == len(pairs)
-        rest = ((self._pairs != a) & (self._pairs != b)).all(1)
-        others, gains = self._gains_of(near)
-        self._pairs = torch.cat([self._pairs[rest], near])
-        self._others = torch.cat([self._others[rest], others])
-        self._gains = torch.cat([self._gains[rest], gains])
+        self._keep(((self._pairs != a) & (self._pairs != b)).all(1))
+        pairs, others, gains = self._paying(near)
+        self._pairs = torch.cat([self._pairs, pairs])
+        self._others = torch.cat([self._others, others])
+        self._gains = torch.cat([self._gains, gains])
 
-    def _gains_of(
+    def _keep(self, which: Bool[Tensor, " P"]) -> None:
+        self._pairs, self._others = self._pairs[which], self._others[which]
+        self._gains = self._gains[which]
+
+    def _paying(
         self, pairs: Int64[Tensor, "P 2"]
-    ) -> tuple[Float64[Tensor, " P"], Float64[Tensor, " P"]]:
-        """The gain of each pair without what the sticks gain, and with it."""
-        others = self._table.other_gains(pairs, self._s)
-        return others, others + self._table.stick_gains(pairs, self._s)
+    ) -> tuple[Int64[Tensor, "p 2"], Float64[Tensor, " p"], Float64[Tensor, " p"]]:
+        """The pairs that pay, what each gains without the sticks, and with them.
+
+        Overlaps only cost, so that those of pairs that would not pay without are not needed.
+        """
+        others = self._table.gaussian_gains(pairs, self._s)
+        gains = others + self._table.stick_gains(pairs, self._s)
+        may = gains > self._least
+        cost = self._s * self._table.overlaps(pairs[may])
+        pays = gains[may] - cost > self._least
+        return pairs[may][pays], (others[may] - cost)[pays], (gains[may] - cost)[pays]
 
     def _again(self, index: int) -> float:
         pair = self._pairs[index : index + 1]

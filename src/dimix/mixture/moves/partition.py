@@ -21,7 +21,7 @@ from torch.nn.functional import threshold
 
 from dimix.mixture.families import FullCovariance, GaussianFamily, TiedCovariance
 from dimix.mixture.inference.batch import NEGLIGIBLE, FeatureChunks
-from dimix.mixture.posterior import MixturePosterior, MixturePrior, by_size
+from dimix.mixture.posterior import MixturePosterior, MixturePrior
 from dimix.mixture.sticks import stick_evidence
 
 WORK = 3e10
@@ -58,7 +58,18 @@ class Partition:
 
 def evidence(prior: MixturePrior, statistics: Float64[Tensor, "K F"]) -> float:
     """A(n) + Σ_k g(S_k), whatever the order of the rows of S: all of B(R) but the entropy."""
-    return _separate_evidence(prior, by_size(statistics), statistics[:, 0])
+    return float(evidences(prior, statistics[None]))
+
+
+def evidences(prior: MixturePrior, statistics: Float64[Tensor, "G K F"]) -> Float64[Tensor, " G"]:
+    """``evidence`` of each of G mixtures under the same prior."""
+    counts = statistics[:, :, 0].sort(dim=1, descending=True).values
+    family, components = prior.family, prior.components
+    if isinstance(family, TiedCovariance):  # where what is shared is shared within a mixture
+        gaussians = [family.log_evidence(components, mixture).sum() for mixture in statistics]
+        return stick_evidence(counts, prior.concentration) + torch.stack(gaussians)
+    each = family.log_evidence(components, statistics.flatten(0, 1))
+    return stick_evidence(counts, prior.concentration) + each.view_as(counts).sum(1)
 
 
 def _separate_evidence(

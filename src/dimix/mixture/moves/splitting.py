@@ -23,7 +23,7 @@ from dimix.mixture.moves.partition import (
     affordable,
     blocks,
     entropy,
-    evidence,
+    evidences,
 )
 from dimix.mixture.posterior import MixturePrior
 
@@ -182,17 +182,18 @@ def fit_parts(
     Each group is a finite mixture with a symmetric Dirichlet prior that empties parts which
     are not needed.
     """
-    resp = torch.nn.functional.one_hot(labels).to(phi)
-    n_groups, _, n_parts = resp.shape
-    w = weights[:, :, None].to(phi)
+    # Part by row, as in a sweep: softmax along the strided axis vectorises.
+    resp = torch.nn.functional.one_hot(labels).to(phi).mT
+    n_groups, n_parts, _ = resp.shape
+    w = weights[:, None, :].to(phi)
     for _ in range(n_steps):
-        statistics = ((resp * w).mT @ phi).double().cpu()
+        statistics = ((resp * w) @ phi).double().cpu()
         params = prior.family.update(prior.components, statistics.flatten(0, 1))
         natural = prior.family.expected_natural(params).unflatten(0, (n_groups, n_parts))
         natural[:, :, 0] += torch.digamma(statistics[:, :, 0] + 1 / n_parts)
-        resp = torch.softmax(phi @ natural.to(phi).mT, dim=2)
-    statistics = ((resp * w).mT @ phi).double().cpu()
-    entropies = entropy(resp.flatten(0, 1)).cpu().view_as(weights)
+        resp = torch.softmax(natural.to(phi) @ phi.mT, dim=1)
+    statistics = ((resp * w) @ phi).double().cpu()
+    entropies = entropy(resp.mT.flatten(0, 1)).cpu().view_as(weights)
     return Parts(natural, statistics, (entropies * weights).sum(1))
 
 
@@ -202,14 +203,18 @@ def evaluate_splits(
     """The exact change of S and entropy of each split (k, η of its parts), in one pass."""
     totals = [torch.zeros_like(natural) for _, natural in parts]
     entropies = [0.0] * len(parts)
+    splits_of = dict[int, list[int]]()
+    for i, (component, _) in enumerate(parts):
+        splits_of.setdefault(component, []).append(i)
     for block in blocks(chunks, survey.posterior):
-        for i, (component, natural) in enumerate(parts):
+        for component, splits in splits_of.items():
             rows = (block.responsibilities[:, component] > TAIL).nonzero()[:, 0]
-            phi, r = block.phi[rows], block.responsibilities[rows, component]
-            shares = torch.softmax(phi @ natural.to(phi).mT, dim=1)
-            mass = r * block.weights[rows]
-            totals[i] += ((shares * mass[:, None]).mT @ phi).cpu()
-            entropies[i] += float(entropy(shares).double() @ mass.double())
+            phi = block.phi[rows]
+            mass = block.responsibilities[rows, component] * block.weights[rows]
+            for i in splits:
+                shares = torch.softmax(parts[i][1].to(phi) @ phi.mT, dim=0)
+                totals[i] += ((shares * mass) @ phi).cpu()
+                entropies[i] += float(entropy(shares.mT).double() @ mass.double())
     statistics = survey.partition.statistics
     return [
         _split(statistics[k], k, total, gained)
@@ -254,20 +259,12 @@ def _promising(
     partition: Partition, sample: Sample, parts: Parts
 ) -> list[tuple[int, Float64[Tensor, "_ F"]]]:
     """The parts that would raise the bound if every row were like the sampled ones."""
-    scales = partition.counts[sample.components] / sample.weights.sum(1)
-    return [
-        (int(k), parts.natural[g])
-        for g, (k, scale) in enumerate(zip(sample.components, scales, strict=True))
-        if _local_gain(partition.prior, scale * parts.statistics[g], scale * parts.entropy[g]) > 0
-    ]
-
-
-def _local_gain(
-    prior: MixturePrior, statistics: Float64[Tensor, "J F"], entropy: Float64[Tensor, ""]
-) -> float:
-    """The gain of a split as if there were no other components."""
-    whole = statistics.sum(0, keepdim=True)
-    return evidence(prior, statistics) + float(entropy) - evidence(prior, whole)
+    prior, scales = partition.prior, partition.counts[sample.components] / sample.weights.sum(1)
+    statistics = scales[:, None, None] * parts.statistics
+    whole = evidences(prior, statistics.sum(1, keepdim=True))
+    gains = evidences(prior, statistics) + scales * parts.entropy - whole
+    pays = (gains > 0).nonzero()[:, 0].tolist()
+    return [(int(sample.components[g]), parts.natural[g]) for g in pays]
 
 
 def _split(
