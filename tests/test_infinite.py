@@ -7,7 +7,7 @@ import pytest
 from sklearn.datasets import make_blobs
 
 from dimix import DeepInfiniteMixture
-from dimix.data.views import Jitter, RandomAffine
+from dimix.data.views import Jitter, RandomWarp
 from dimix.metrics import clustering_scores
 
 pytestmark = pytest.mark.usefixtures("small_networks")
@@ -127,7 +127,7 @@ def test_a_stopped_fit_goes_on_to_the_same_end(table: tuple, tmp_path: Path) -> 
 def test_images_are_moved_and_tables_are_given_noise(table: tuple) -> None:
     quick = QUICK | {"pretrain_epochs": 1, "epochs": 1}
     images = np.random.default_rng(0).integers(0, 256, size=(80, 8, 8), dtype=np.uint8)
-    assert isinstance(DeepInfiniteMixture(**quick).fit(images).model_.augment, RandomAffine)
+    assert isinstance(DeepInfiniteMixture(**quick).fit(images).model_.augment, RandomWarp)
     assert isinstance(DeepInfiniteMixture(**quick).fit(table[0]).model_.augment, Jitter)
     assert DeepInfiniteMixture(**quick, augment=None).fit(table[0]).model_.augment is None
     seen: list[tuple[int, ...]] = []

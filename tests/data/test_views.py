@@ -1,15 +1,15 @@
-"""Random affine views: range, shapes, what stays the same."""
+"""Random views: range, shapes, what stays the same."""
 
 import pytest
 import torch
 
-from dimix.data.views import Jitter, RandomAffine
+from dimix.data.views import Jitter, RandomWarp
 
 
 @pytest.mark.parametrize("shape", [(5, 9, 12), (5, 9, 12, 3)])
 def test_shape_and_range_stay(shape: tuple[int, ...]) -> None:
     images = torch.rand(shape)
-    moved = RandomAffine()(images)
+    moved = RandomWarp()(images)
     assert moved.shape == images.shape
     assert 0 <= float(moved.min()) <= float(moved.max()) <= 1 + 1e-6
     assert not torch.allclose(moved, images)
@@ -17,25 +17,34 @@ def test_shape_and_range_stay(shape: tuple[int, ...]) -> None:
 
 def test_the_still_map_changes_nothing() -> None:
     images = torch.rand(3, 8, 8)
-    torch.testing.assert_close(RandomAffine(0, 0, 0, 0)(images), images, atol=1e-5, rtol=0)
+    torch.testing.assert_close(RandomWarp(0, 0, 0, 0, 0)(images), images, atol=1e-5, rtol=0)
 
 
 def test_a_shift_alone_moves_by_up_to_its_share_of_half_the_width() -> None:
     images = torch.zeros(200, 41, 41)
     images[:, 20, 20] = 1
-    moved = RandomAffine(0, 0, 0, 0.2)(images)
+    moved = RandomWarp(0, 0, 0, 0.2, 0)(images)
     columns = (moved.sum(1) * torch.arange(41)).sum(1) / moved.sum((1, 2))
     distance = (columns - 20).abs()
     assert 3.5 < float(distance.max()) <= 0.2 * 41 / 2 + 0.5
 
 
+def test_a_bend_alone_moves_parts_of_an_image_apart_smoothly() -> None:
+    images = torch.linspace(-1, 1, 64).expand(200, 64, 64)  # a pixel is its own place
+    moved = RandomWarp(0, 0, 0, 0, 0.05)(images)
+    by = (moved - images)[:, 8:-8, 8:-8]  # away from the border, which is continued
+    assert float(by.std()) == pytest.approx(0.04, rel=0.3)
+    assert float(by.std((1, 2)).min()) > 0.005
+    assert float(by.diff(dim=2).abs().max()) < 0.02
+
+
 def test_every_image_has_a_map_of_its_own() -> None:
-    moved = RandomAffine()(torch.rand(8, 8).expand(2, 8, 8))
+    moved = RandomWarp()(torch.rand(8, 8).expand(2, 8, 8))
     assert not torch.allclose(moved[0], moved[1])
 
 
 def test_a_border_that_is_not_black_stays() -> None:
-    torch.testing.assert_close(RandomAffine()(torch.ones(4, 8, 8)), torch.ones(4, 8, 8))
+    torch.testing.assert_close(RandomWarp()(torch.ones(4, 8, 8)), torch.ones(4, 8, 8))
 
 
 def test_noise_goes_as_far_as_the_share_of_the_way_to_a_neighbour() -> None:

@@ -8,8 +8,10 @@ import torch
 from jaxtyping import Float
 from sklearn.metrics import pairwise_distances_chunked
 from torch import Tensor
-from torch.nn.functional import affine_grid, grid_sample
+from torch.nn.functional import affine_grid, grid_sample, interpolate
 
+KNOTS = 4
+"""Knots of a bend along each side of an image."""
 ASKED, AMONG = 1_000, 100_000
 """Rows whose neighbours are looked for, and among how many: more would say the same."""
 SAME = 1e-6
@@ -17,23 +19,26 @@ SAME = 1e-6
 
 
 @dataclass(frozen=True)
-class RandomAffine:
-    """Rotation, shear, scale and shift, each drawn evenly for every image.
+class RandomWarp:
+    """Rotation, shear, scale, shift and a smooth bend, drawn for every image.
 
     rotation in radians, scale as a share of the size, shear as a slope, shift as a share of
-    half the width: each is the largest value to either side. What comes in from outside
-    continues the image's border.
+    half the width: each is drawn evenly, and is the largest value to either side. bend is the
+    standard deviation, as a share of half the width, of how far the knots of a coarse grid are
+    moved, and all between them smoothly. What comes in from outside continues the image's border.
     """
 
     rotation: float = 0.2
     scale: float = 0.15
     shear: float = 0.2
     shift: float = 0.1
+    bend: float = 0.1
 
     def __call__(self, images: Float[Tensor, "B H W *C"]) -> Float[Tensor, "B H W *C"]:
         """A copy of each image, moved."""
         channels_first = (images[..., None] if images.ndim == 3 else images).movedim(-1, 1)
         grid = affine_grid(self._maps(images), list(channels_first.shape), align_corners=False)
+        grid += self._bends(channels_first)
         moved = grid_sample(channels_first, grid, padding_mode="border", align_corners=False)
         return moved.movedim(1, -1).reshape(images.shape)
 
@@ -49,6 +54,16 @@ class RandomAffine:
             torch.stack([sin, sin * slope + cos, self.shift * down], dim=1),
         )
         return torch.stack(rows, dim=1)
+
+    def _bends(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B H W 2"]:
+        """Where each pixel of a new image looks besides, in coordinates of [-1, 1]."""
+        knots = self.bend * torch.randn(
+            len(images), 2, KNOTS, KNOTS, dtype=images.dtype, device=images.device
+        )
+        between: Tensor = interpolate(
+            knots, size=images.shape[2:], mode="bicubic", align_corners=True
+        )
+        return between.movedim(1, -1)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from dimix import models
-from dimix.data.views import Jitter, RandomAffine
+from dimix.data.views import Jitter, RandomWarp
 from dimix.estimators.base import Array, DeepClusterer, LikelihoodMixin, estimator
 from dimix.mixture import (
     MOVES,
@@ -123,7 +123,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         """What makes the views of these flat rows."""
         if self.augment == "auto":
             if len(self.sample_shape_) > 1:
-                return RandomAffine()
+                return RandomWarp()
             share = min(max(FEW_TO_LEARN / len(rows), TOWARDS_NEIGHBOUR), 1.0)
             return Jitter.towards_neighbours(rows, share)
         return self.augment
