@@ -67,7 +67,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             may be more than there are, and cuts the final tree in a clear gap, or else at that
             N_eff.
         augment: a callable that returns random copies of samples [B, ...], "auto" (small
-            affine maps for images; for tables noise that goes half as far as neighbours are,
+            warps of images; for tables noise that goes half as far as neighbours are,
             or the whole way where there are few rows) or None.
         views: copies of each sample that a training pass sees.
         sharpness: τ of q(c) = softmax(τ L) in training; 1 is the exact bound's.
