@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64, Int, Int64
+from jaxtyping import Float, Float64, Int
 from torch import Tensor, nn
 from torch.distributions import Independent, Normal
 
@@ -108,19 +108,17 @@ class InfiniteMixture(nn.Module):
         self._current: tuple[tuple[int, int], MixturePosterior] | None = None
 
     @classmethod
-    def pooled(
+    def from_fit(
         cls,
         fitted: MixturePosterior,
-        labels: Int64[np.ndarray, " T"],
         mean: Float[Tensor, "N D"],
         var: Float[Tensor, "N D"],
         climb: Climb,
         n_eff: float | None = None,
     ) -> "InfiniteMixture":
-        """From a mixture fitted to q(z | x) of all objects, components of one label merged."""
+        """From a mixture fitted to q(z | x) of all objects."""
         latents = FeatureChunks(fitted.family, mean.double() - fitted.prior.centre, var.double())
-        each, _ = sweep(latents, fitted)
-        statistics = torch.zeros_like(each).index_add_(0, torch.from_numpy(labels), each)
+        statistics, _ = sweep(latents, fitted)
         return cls(fitted.prior, climb.views * statistics, climb, n_eff)
 
     @property

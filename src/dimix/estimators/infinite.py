@@ -198,8 +198,10 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         start, end = (float(rows * n_numbers) for rows in ROWS_PER_NUMBER)
         return start, end
 
-    def _overcomplete(self, rows: Tensor, step: int) -> DirichletProcessGaussianMixture:
-        """An infinite mixture of all latents, with its tree, from a start of T components.
+    def _overcomplete(
+        self, rows: Tensor, step: int, coarsening: Literal["auto"] | None = None
+    ) -> DirichletProcessGaussianMixture:
+        """An infinite mixture of all latents, from a start of T components; "auto": and its tree.
 
         Where there are fewer objects than the first N_eff, each counts several times.
         """
@@ -208,7 +210,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         mixture = DirichletProcessGaussianMixture(
             self._truncation,
             moves=False,
-            coarsening="auto",
+            coarsening=coarsening,
             random_state=epoch_seed(self.seed_, step, MIXTURE),
         )
         with warnings.catch_warnings():
@@ -222,9 +224,8 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
     def _mixture(self, rows: Tensor, step: int = BEGIN) -> InfiniteMixture:
         """An overcomplete mixture of all latents, for the joint training to go on from."""
         fitted = self._overcomplete(rows, step)
-        return InfiniteMixture.pooled(
+        return InfiniteMixture.from_fit(
             fitted.posterior_,
-            np.arange(self._truncation),
             *posteriors(self.model_, rows),
             Climb(n_rows=len(rows), views=self.views, sharpness=self.sharpness),
             self._training_n_eff[0],
@@ -243,10 +244,9 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
 
     def _settle(self, rows: Tensor) -> None:
         """The last step: the mixture of the final latents, its tree, and the cut."""
-        fitted = self._overcomplete(rows, END)
-        each = np.arange(self._truncation)
-        self.model_.prior = InfiniteMixture.pooled(
-            fitted.posterior_, each, *posteriors(self.model_, rows), Climb(n_rows=len(rows))
+        fitted = self._overcomplete(rows, END, coarsening="auto")
+        self.model_.prior = InfiniteMixture.from_fit(
+            fitted.posterior_, *posteriors(self.model_, rows), Climb(n_rows=len(rows))
         ).eval()
         self.hierarchy_ = self._as_trained(fitted.hierarchy_)
         given = self._given_clusters(self.hierarchy_)
