@@ -38,7 +38,7 @@ def bundle(n: int = 120, **given) -> FitBundle:
         "n_clusters": 4,
         "linkage": np.column_stack([linkage, heights, np.arange(2, K + 1)]).astype(np.float64),
         "auto_clusters": 4,
-        "auto_note": "4 clusters, the widest gap",
+        "auto_note": "4 clusters, a clear gap",
         "history": {
             "epoch": np.arange(1.0, 6),
             "train_loss": np.array([5.0, 4, 3, 2.5, 2]),

@@ -33,10 +33,9 @@ CLEAR_GAP = math.log(2)
 
 @dataclass(frozen=True)
 class Gap:
-    """The range of N_eff over which the number of clusters stays the same for longest.
+    """A range of N_eff over which the number of clusters stays the same.
 
     ``clear`` is False where no number of clusters stands out; ``diagnosis`` says so in words.
-    Rows that training has brought apart are then taken at the N_eff of that training.
     """
 
     n_clusters: int
@@ -91,16 +90,17 @@ class Hierarchy:
 
     @cached_property
     def gap(self) -> Gap:
-        """The widest gap between heights, which "auto" cuts in.
+        """The gap between heights which "auto" cuts in, of data the widest.
 
         N_eff is looked at from N down to F log F: with fewer rows, the numbers that describe a
         component cost more than any but the largest misfit, and everything merges. The ends
         count as heights, so that one cluster and one a component are allowed answers. Of fewer
         than F log F rows, components stay clusters.
 
-        Rows that were brought apart are hardly put together again for want of rows: the gap then
-        begins above half of ``trained_n_eff``, and below the whole it must be twice as clear.
-        Where none is clear, it is the one that holds ``trained_n_eff``.
+        Rows that were brought apart are taken at ``trained_n_eff``, if the gap that holds it is
+        clear. If not, it is the widest again; but they are hardly put together again for want of
+        rows: it begins above half of ``trained_n_eff``, and below the whole it must be twice as
+        clear. Where none is clear, it is the one that holds ``trained_n_eff`` all the same.
         """
         ends = self._gap_ends()
         chosen, clear = self._chosen(ends)
@@ -113,11 +113,13 @@ class Hierarchy:
         """Which of the gaps between ``ends`` it is, and whether it is clear."""
         trained = math.log(self.n_rows / max(self.trained_n_eff, 1.0))
         widths = np.where(ends[:-1] <= trained + math.log(2), np.diff(ends), 0.0)
-        widest = int(widths.argmax())
+        widest, holding = int(widths.argmax()), max(int((ends[:-1] <= trained).sum()) - 1, 0)
+        if not self.trained_n_eff:
+            return widest, bool(widths[widest] >= CLEAR_GAP)
+        if widths[holding] >= CLEAR_GAP:
+            return holding, True
         least = CLEAR_GAP if ends[widest] <= trained else 2 * CLEAR_GAP
-        if widths[widest] >= least or not self.trained_n_eff:
-            return widest, bool(widths[widest] >= least)
-        return max(int((ends[:-1] <= trained).sum()) - 1, 0), False
+        return (widest, True) if widths[widest] >= least else (holding, False)
 
     def _gap_ends(self) -> Float64[np.ndarray, " ends"]:
         """0, the heights above it, and the height of F log F rows, which none of them leaves."""
@@ -299,10 +301,11 @@ def _diagnosis(n_clusters: int, clear: bool, high: float, low: float, trained: f
             f"no clear number of clusters: {n_clusters} at N_eff = {trained:.4g}, that of the "
             "training; no gap is clear"
         )
+    gap = "a clear gap" if trained else "the widest gap"
     if n_clusters == 1:
-        return f"no cluster structure: one cluster {span}, the widest gap"
+        return f"no cluster structure: one cluster {span}, {gap}"
     if clear:
-        return f"{n_clusters} clusters {span}, the widest gap"
+        return f"{n_clusters} clusters {span}, {gap}"
     return (
         f"no clear number of clusters: the widest gap, {n_clusters} clusters {span}, is "
         f"narrower than a factor of {math.exp(CLEAR_GAP):.3g}"

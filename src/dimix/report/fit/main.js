@@ -27,7 +27,7 @@ function describeClusters() {
 }
 
 function tellCut(k) {
-  const {low, high} = nEffAt(k), own = k === bundle.components.autoClusters ? ", the widest gap (auto)" : "";
+  const {low, high} = nEffAt(k), own = k === bundle.components.autoClusters ? ", the gap that auto chose" : "";
   byId("slider").value = k;
   byId("slider").setAttribute("aria-valuetext", counted(k, "cluster"));
   byId("count").textContent = k;
