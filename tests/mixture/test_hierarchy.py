@@ -166,12 +166,14 @@ def test_a_clear_gap_begins_above_the_n_eff_that_was_trained_with() -> None:
     assert set(trained.cut("auto")) == set(range(4))
 
 
-def test_a_clear_gap_around_the_n_eff_of_training_comes_before_a_wider_one() -> None:
-    tree = chain([0.1, 2.0, 2.8, 6.0])  # the widest is from 2.8 on, then that from 0.1 to 2.0
-    for height, n_clusters in ((1.0, 4), (2.4, 3), (2.9, 2)):
+def test_the_gap_around_the_n_eff_of_training_counts_as_twice_as_wide() -> None:
+    tree = chain([0.1, 2.0, 3.4, 5.5])
+    for height, n_clusters in ((1.0, 4), (2.4, 3), (3.5, 2)):
         trained = replace(tree, trained_n_eff=1e5 * math.exp(-height))
         assert trained.gap.n_clusters == n_clusters
         assert trained.gap.diagnosis.startswith(f"{n_clusters} clusters")
+    whole = replace(chain([2.2, 2.2, 2.2]), trained_n_eff=1e5 * math.exp(-1.9))
+    assert whole.gap.n_clusters == 1  # not one a component
 
 
 def test_a_gap_that_begins_further_down_must_be_twice_as_clear() -> None:

@@ -97,10 +97,11 @@ class Hierarchy:
         count as heights, so that one cluster and one a component are allowed answers. Of fewer
         than F log F rows, components stay clusters.
 
-        Rows that were brought apart are taken at ``trained_n_eff``, if the gap that holds it is
-        clear. If not, it is the widest again; but they are hardly put together again for want of
-        rows: it begins above half of ``trained_n_eff``, and below the whole it must be twice as
-        clear. Where none is clear, it is the one that holds ``trained_n_eff`` all the same.
+        Of rows that were brought apart, the gap that holds ``trained_n_eff`` counts as twice as
+        wide, unless nothing is merged in it: there may just be too few components. They are
+        hardly put together again for want of rows: a gap begins above half of ``trained_n_eff``,
+        and below the whole it must be twice as clear. Where none is clear, it is the one that
+        holds ``trained_n_eff``.
         """
         ends = self._gap_ends()
         chosen, clear = self._chosen(ends)
@@ -113,13 +114,14 @@ class Hierarchy:
         """Which of the gaps between ``ends`` it is, and whether it is clear."""
         trained = math.log(self.n_rows / max(self.trained_n_eff, 1.0))
         widths = np.where(ends[:-1] <= trained + math.log(2), np.diff(ends), 0.0)
-        widest, holding = int(widths.argmax()), max(int((ends[:-1] <= trained).sum()) - 1, 0)
         if not self.trained_n_eff:
+            widest = int(widths.argmax())
             return widest, bool(widths[widest] >= CLEAR_GAP)
-        if widths[holding] >= CLEAR_GAP:
-            return holding, True
-        least = CLEAR_GAP if ends[widest] <= trained else 2 * CLEAR_GAP
-        return (widest, True) if widths[widest] >= least else (holding, False)
+        holding = max(int((ends[:-1] <= trained).sum()) - 1, 0)
+        twice = np.where(np.arange(len(widths)) == holding, 2, 1) if holding else 1
+        chosen = int((widths * twice).argmax())
+        least = CLEAR_GAP if ends[chosen] <= trained else 2 * CLEAR_GAP
+        return (chosen, True) if widths[chosen] >= least else (holding, False)
 
     def _gap_ends(self) -> Float64[np.ndarray, " ends"]:
         """0, the heights above it, and the height of F log F rows, which none of them leaves."""
