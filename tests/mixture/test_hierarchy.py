@@ -172,7 +172,7 @@ def test_the_gap_around_the_n_eff_of_training_counts_as_twice_as_wide() -> None:
         trained = replace(tree, trained_n_eff=1e5 * math.exp(-height))
         assert trained.gap.n_clusters == n_clusters
         assert trained.gap.diagnosis.startswith(f"{n_clusters} clusters")
-    whole = replace(chain([2.2, 2.2, 2.2]), trained_n_eff=1e5 * math.exp(-1.9))
+    whole = replace(chain([4.0, 4.0, 4.0]), trained_n_eff=1e5 * math.exp(-3.5))
     assert whole.gap.n_clusters == 1  # not one a component
 
 

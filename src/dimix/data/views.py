@@ -25,7 +25,8 @@ class RandomWarp:
     rotation in radians, scale as a share of the size, shear as a slope, shift as a share of
     half the width: each is drawn evenly, and is the largest value to either side. bend is the
     standard deviation, as a share of half the width, of how far the knots of a coarse grid are
-    moved, and all between them smoothly. What comes in from outside continues the image's border.
+    moved, and all between them smoothly (after Simard, Steinkraus and Platt 2003). What comes in
+    from outside continues the image's border.
     """
 
     rotation: float = 0.2

@@ -285,8 +285,8 @@ class _Search:
         return self._n_slots - view.partition.n_components
 
     def _carry_out(self, view: Survey, proposals: list[Proposal]) -> bool:
-        ends = {"fewest": self._fewest, "room": self._n_slots}
-        return self._keep(*choose(view.partition, proposals, **ends, least=self._least))
+        fewest, room, least = self._fewest, self._n_slots, self._least
+        return self._keep(*choose(view.partition, proposals, fewest=fewest, room=room, least=least))
 
     def _keep(self, partition: Partition, made: list[Move]) -> bool:
         if made:
