@@ -52,7 +52,7 @@ def test_both_iterations_climb_to_the_same_bound() -> None:
 
 
 def test_time_to_bound_is_before_the_end() -> None:
-    case = time_to_bound.case("uniform square", rows=500)
+    case = time_to_bound.case("uniform square", 1, rows=500)
     assert case["ours_bound"] == pytest.approx(case["ours_bound_as_reported"], rel=1e-9)
     assert 0 < case["ours_seconds_to_that_bound"] <= case["ours_seconds_in_all"]
 
