@@ -190,6 +190,20 @@ def build_hierarchy(chunks: FeatureChunks, posterior: MixturePosterior) -> Hiera
     return merge_tree(view.partition, view.shared)
 
 
+def hierarchy_of_stream(
+    batch: FeatureChunks, posterior: MixturePosterior, statistics: Float64[Tensor, "T F"]
+) -> Hierarchy:
+    """The tree of a mixture whose rows are gone but for a minibatch, given S of them all.
+
+    The minibatch says which components share rows, and stands for as many as S is of.
+    """
+    view = survey(batch, posterior)
+    times = float(statistics[:, 0].sum() / view.partition.counts.sum())
+    partition = Partition(posterior.prior, statistics, times * view.partition.entropy)
+    shared = SharedRows(view.shared.responsibilities, times * view.shared.weights)
+    return merge_tree(partition, shared)
+
+
 def merge_tree(partition: Partition, shared: SharedRows) -> Hierarchy:
     """Merge the pair that begins to pay at the largest N_eff, until one cluster is left.
 

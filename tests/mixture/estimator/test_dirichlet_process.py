@@ -472,6 +472,19 @@ def test_a_stream_of_minibatches_finds_the_clusters() -> None:
     assert mixture.n_iter_ == 40
 
 
+def test_a_stream_is_coarsened_as_a_fit_is() -> None:
+    rows, labels = clouds()
+    rng = np.random.default_rng(0)
+    mixture = DirichletProcessGaussianMixture(12, coarsening="auto", random_state=0)
+    for _ in range(40):
+        mixture.partial_fit(rows[rng.choice(len(rows), 256)], n_rows=len(rows))
+    assert mixture.hierarchy_.n_rows == pytest.approx(len(rows), rel=1e-3)
+    assert mixture.n_clusters_ == 5
+    assert mixture.predict_proba(rows).shape == (len(rows), 5)
+    assert agreement(labels, mixture.predict(rows)) == 1
+    assert mixture.cut(n_clusters=2).predict(rows).max() == 1
+
+
 def test_a_gamma_prior_learns_the_concentration() -> None:
     rows, labels = clouds()
     mixture = fitted(rows, 20, weight_concentration_prior=(1.0, 1.0))

@@ -34,6 +34,7 @@ from dimix.mixture.estimator.rows import (
     sample_of,
     total_weight,
 )
+from dimix.mixture.hierarchy import Hierarchy, hierarchy_of_stream
 from dimix.mixture.inference.batch import sweep
 from dimix.mixture.inference.blocks import Blocks, blocks_of, check_range, is_read_in_blocks
 from dimix.mixture.inference.distributed import check_same, from_first, in_use, is_first, together
@@ -205,7 +206,8 @@ class DirichletProcessGaussianMixture(FittedMixture):
         The first minibatch, which should hold some rows of every kind, gives the priors that
         are None and the start. ``n_rows`` is the number of rows that the stream will have;
         None takes the number seen so far. Under torch.distributed every rank brings a part of
-        each minibatch.
+        each minibatch. With ``coarsening``, which components share rows is read off the last
+        minibatch.
         """
         first = not hasattr(self, "_stream")
         if first:
@@ -225,7 +227,7 @@ class DirichletProcessGaussianMixture(FittedMixture):
         self._stream = state
         self._set_posterior(state.posterior(prior))
         self.n_iter_ = state.step
-        return self
+        return self._coarsen(lambda: hierarchy_of_stream(batch, self.posterior_, state.statistics))
 
     def fit_predict(self, X: ArrayLike, y: object = None) -> Int64[np.ndarray, " N"]:
         """Fit, and label each row with its cluster."""
@@ -387,13 +389,17 @@ class DirichletProcessGaussianMixture(FittedMixture):
         )
 
     def _finish(self, result: ImprovedFit, sample: Callable[[], Data]) -> Self:
-        """Take the end of a fit, and coarsen the mixture on ``sample``, of rank 0, if asked to."""
+        """Take the end of a fit, and coarsen the mixture on ``sample``, of rank 0."""
         self.__dict__.pop("_stream", None)  # a stream would go on from another centre
         self._set_result(result, result.moves)
         if self.verbose and is_first():
             print_end(result)
-        if self.coarsening is not None:
-            self.hierarchy_ = from_first(lambda: sample().hierarchy(self.posterior_))
-            auto = self.coarsening == "auto"
-            self.cut("auto") if auto else self.cut(n_eff=float(self.coarsening))
-        return self
+        return self._coarsen(lambda: sample().hierarchy(self.posterior_))
+
+    def _coarsen(self, build: Callable[[], Hierarchy]) -> Self:
+        """Cut the tree that ``build`` makes on rank 0, if there is to be one."""
+        if self.coarsening is None:
+            return self
+        self.hierarchy_ = from_first(build)
+        auto = self.coarsening == "auto"
+        return self.cut("auto") if auto else self.cut(n_eff=float(self.coarsening))
