@@ -39,12 +39,14 @@ def fitted(table: tuple[np.ndarray, np.ndarray]) -> DeepInfiniteMixture:
 
 def test_few_rows_are_seen_more_often():
     model = DeepInfiniteMixture()
-    assert model.n_epochs(1_000_000) == (20, 30)
-    assert model.n_epochs(55_000) == (20, 121)
-    assert model.n_epochs(4_000) == (128, 150)
-    assert model.n_epochs(1_442) == (355, 355)
-    assert model.n_epochs(100) == (500, 500)
-    assert DeepInfiniteMixture(pretrain_epochs=3, epochs=4).n_epochs(100) == (3, 4)
+    assert model.n_epochs(1_000_000, images=True) == (20, 30)
+    assert model.n_epochs(55_000, images=True) == (20, 121)
+    assert model.n_epochs(4_000, images=True) == (275, 150)
+    assert model.n_epochs(4_000, images=False) == (128, 150)
+    assert model.n_epochs(1_442, images=True) == (350, 355)
+    assert model.n_epochs(100, images=False) == (500, 500)
+    model = DeepInfiniteMixture(pretrain_epochs=3, epochs=4)
+    assert model.n_epochs(100, images=True) == (3, 4)
 
 
 def test_it_finds_the_clusters(fitted: DeepInfiniteMixture, table: tuple) -> None:

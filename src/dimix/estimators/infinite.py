@@ -45,8 +45,9 @@ are merged, are drawn together and hardly ever separate again; parts of one can 
 TOWARDS_NEIGHBOUR, FEW_TO_LEARN = 0.5, 1_000
 """How far a view of a table's row is from it, as a share of the way to its neighbour; where
 there are so few rows that networks learn each by heart, further, up to the whole way."""
-PRETRAINING, JOINT = (2_000, 20, 500), (26_000, 30, 150)
-"""Epochs: as many as make this many minibatches, but within these ends."""
+OF_IMAGES, OF_TABLES, JOINT = (4_300, 20, 350), (2_000, 20, 500), (26_000, 30, 150)
+"""Epochs of the pre-training and of the joint one: as many as make so many minibatches, within
+these ends. A table's rows, whose views differ little, are soon learnt by heart."""
 FEW_ROWS = (2_000, 1, 500)
 """Where JOINT would make fewer minibatches than these, there are as many epochs as make them."""
 ROUNDS = 20
@@ -74,8 +75,9 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         prior_weight: weight of the prior's terms in the joint training, from 1 up.
         moves: True, False, or some of "birth", "split", "merge", "delete".
         pretrain_epochs, epochs: of the first and the third step; None takes as many as make
-            2,000 and 26,000 minibatches, within 20 to 500 and 30 to 150; the third step has more
-            than 150 where there are so few rows that they would not make 2,000 minibatches.
+            4,300 (images; 2,000 of a table) and 26,000 minibatches, within 20 to 350 (500) and
+            30 to 150; the third step has more than 150 where there are so few rows that they
+            would not make 2,000 minibatches.
 
     Attributes, besides those of `DeepClusterer`:
         n_clusters_: the number of clusters.
@@ -133,7 +135,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
     ) -> list[dict[str, float]]:
         self.model_.augment = self._augment(rows)
         training = replace(self._training(), schedule="linear")
-        first, second = self.n_epochs(len(rows))
+        first, second = self.n_epochs(len(rows), images=len(self.sample_shape_) > 1)
         history = train(self.model_, rows, self._step(training, "pretraining", first), x_val)
         self.model_.give_mixture(self._mixture(rows), self.views, self.prior_weight)
         self.component_labels_: NDArray[np.int64] = np.arange(self._truncation)
@@ -174,10 +176,10 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         title = training.progress and f"{training.progress}: {name}"
         return replace(training, epochs=epochs, checkpoint_dir=folder, progress=title)
 
-    def n_epochs(self, n_rows: int) -> tuple[int, int]:
+    def n_epochs(self, n_rows: int, *, images: bool) -> tuple[int, int]:
         """Epochs of the pre-training and of the joint training on so many rows."""
         return (
-            self.pretrain_epochs or self._epochs(PRETRAINING, n_rows),
+            self.pretrain_epochs or self._epochs(OF_IMAGES if images else OF_TABLES, n_rows),
             self.epochs or max(self._epochs(rule, n_rows) for rule in (JOINT, FEW_ROWS)),
         )
 

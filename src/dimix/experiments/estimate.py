@@ -22,7 +22,9 @@ def estimate_seconds(grid: Grid, problem: Problem) -> float:
         name == "algorithm1-pretrained" and "gmvae" not in names for name in names
     )
     passes = sum(gmvae if name == "gmvae" else vae for name in names) + start * gmvae
-    epochs = passes * grid.epochs + ours * vae * sum(DeepInfiniteMixture().n_epochs(n_images))
+    epochs = passes * grid.epochs + ours * vae * sum(
+        DeepInfiniteMixture().n_epochs(n_images, images=True)
+    )
     return OVERHEAD * epochs * n_images
 
 
