@@ -25,8 +25,8 @@ from benchmarks.record import ROOT, machine, rounded
 from jaxtyping import Float, Int64
 from sklearn.metrics import adjusted_rand_score
 
-from dimix.experiments.networks import Workshop
-from dimix.experiments.problem import load_problem
+from dimix.experiments.networks import TrainedNetwork, Workshop
+from dimix.experiments.problem import Problem, load_problem
 from dimix.metrics import matched_rows
 from dimix.records import atomic_write, read_run
 
@@ -71,15 +71,25 @@ def calibration(
     }
 
 
+def network_of(problem: Problem, seed: int) -> TrainedNetwork:
+    """One seed's network with 10 latents: the recorded one, or one trained the same way."""
+    epochs = json.loads((RUN / "run.json").read_text())["epochs"]
+    workshop = Workshop(problem, folder_of(seed), latent_dim=10, seed=seed, epochs=epochs)
+    return workshop.network("infinite")
+
+
+def folder_of(seed: int) -> Path:
+    """Where the checkpoints of one seed's networks lie."""
+    return RUN / "networks" / f"z10-seed{seed}"
+
+
 def of_test_images(data_dir: Path, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """The test images' probabilities [N, K] under one seed's recorded network, and labels [N]."""
-    problem = load_problem("mnist", data_dir, seed)
-    folder = RUN / "networks" / f"z10-seed{seed}"
+    folder = folder_of(seed)
     if not (folder / "infinite" / "joint" / "last.ckpt").exists():
         raise SystemExit(f"{folder}: no trained network there: first `dimix reproduce`")
-    epochs = json.loads((RUN / "run.json").read_text())["epochs"]
-    network = Workshop(problem, folder, latent_dim=10, seed=seed, epochs=epochs).network("infinite")
-    model: Any = network.estimator
+    problem = load_problem("mnist", data_dir, seed)
+    model: Any = network_of(problem, seed).estimator
     return model.predict_proba(problem.test.images), problem.test.labels
 
 

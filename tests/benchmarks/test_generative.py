@@ -1,0 +1,64 @@
+"""Both models on a few images: what is compared, and the committed record."""
+
+import numpy as np
+import pytest
+import torch
+from benchmarks.record import read
+
+from benchmarks import generative
+from dimix import DeepInfiniteMixture
+from dimix.experiments.networks import TrainedNetwork
+from dimix.experiments.problem import Problem, Split
+from dimix.training import average_terms
+
+RECORD = generative.RUN / "generative.json"
+
+
+@pytest.fixture(scope="module")
+def problem():
+    images = np.random.default_rng(0).integers(0, 256, (60, 4, 4), dtype=np.uint8)
+    first, second, third = (Split(part, np.zeros(20, int)) for part in np.split(images, 3))
+    return Problem(train=first, validation=second, test=third)
+
+
+@pytest.fixture(scope="module")
+def network(problem):
+    model = DeepInfiniteMixture(
+        architecture=(16,),
+        latent_dim=2,
+        n_components=4,
+        pretrain_epochs=2,
+        epochs=3,
+        batch_size=8,
+        likelihood="bernoulli",
+        progress=False,
+        random_state=0,
+    )
+    return TrainedNetwork(model.fit(problem.train.images), problem)
+
+
+def test_the_bound_is_the_sum_of_its_terms_at_weight_one(problem, network):
+    rows = generative.flat(problem, "test")
+    found = generative.terms(network.estimator.model_, rows)
+    assert found["bound"] == pytest.approx(found["reconstruction"] + found["prior"], abs=1e-3)
+    loss = average_terms(network.estimator.model_, rows, seed=0)["loss"]
+    weighted = found["reconstruction"] + network.estimator.prior_weight * found["prior"]
+    assert weighted == pytest.approx(-loss, abs=1e-3)
+
+
+def test_the_plain_vae_gets_as_many_epochs(problem, network, tmp_path, monkeypatch):
+    monkeypatch.setattr(generative, "load_problem", lambda *_: problem)
+    monkeypatch.setattr(generative, "network_of", lambda *_: network)
+    monkeypatch.setattr(generative, "folder_of", lambda _: tmp_path)
+    case = generative.case(tmp_path, seed=0)
+    assert case["epochs"] == 5
+    checkpoint = torch.load(tmp_path / "vae-on-views" / "last.ckpt", weights_only=True)
+    assert checkpoint["epoch"] + 1 == 5
+    expected = case["infinite"]["bound"] - case["vae"]["bound"]
+    assert case["difference"] == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.skipif(not RECORD.exists(), reason="there is no record yet")
+def test_the_committed_page_is_that_of_the_record():
+    page = RECORD.with_suffix(".md").read_text()
+    assert page == generative.page(read(RECORD)["bound"]["cases"])
