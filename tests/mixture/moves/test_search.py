@@ -1,5 +1,7 @@
 """Moves: each predicted gain is the recomputed one, each move kept raises the bound."""
 
+import gc
+import weakref
 from itertools import pairwise
 
 import numpy as np
@@ -405,3 +407,17 @@ def test_a_learned_concentration_is_part_of_every_gain() -> None:
     predicted = float(table.gains(torch.tensor([[1, 2]])))
     table.merge(1, 2)
     assert predicted == pytest.approx(table.partition.bound - partition.bound, rel=1e-9)
+
+
+def test_features_are_freed_with_the_chunks() -> None:
+    """A search is in no reference cycle: a gigabyte of Φ must not wait for the collector."""
+    chunks, view = surveyed(FullCovariance)
+    gc.collect()
+    gc.disable()
+    try:
+        improve(chunks, view.posterior, np.random.RandomState(0))
+        alive = weakref.ref(chunks)
+        del chunks
+        assert alive() is None
+    finally:
+        gc.enable()

@@ -156,12 +156,6 @@ class _Search:
         self._n_affordable = affordable(chunks.family)
         self._least = LEAST_GAIN * chunks.total_weight
         self._worth = max(LEAST_GAIN, tol) * chunks.total_weight
-        self._makers = {
-            "merge": self._merge,
-            "delete": self._delete,
-            "split": self._split,
-            "birth": self._birth,
-        }
 
     def run(self, kinds: list[str], n_sweeps: int) -> None:
         """Rounds of moves, each of the first kind that gains anything, until none is worth it.
@@ -175,13 +169,19 @@ class _Search:
         left = self._n_affordable
         while failures < PATIENCE and left > 0:
             left -= view.partition.n_components
-            moved = any(self._makers[kind](view) for kind in kinds if _is_due(kind, failures))
+            moved = any(self._try(kind, view) for kind in kinds if _is_due(kind, failures))
             if moved and left > 0:  # an update of all slots follows anyway
                 self.ascend(n_sweeps)
                 view = self._survey(n_sweeps)
             # Where rows have no spread, reg_covar lets an update take back what a move won.
             failures = 0 if self.bounds[-1].total > best + self._worth else failures + 1
             best = max(best, self.bounds[-1].total)
+
+    def _try(self, kind: str, view: Survey) -> bool:
+        """Make the moves of a kind that pay; whether there were any."""
+        # Not kept in self: with methods of its own in it, all Φ would wait for the collector.
+        makers = {"merge": self._merge, "delete": self._delete, "split": self._split}
+        return (makers | {"birth": self._birth})[kind](view)
 
     def ascend(self, max_iter: int) -> bool:
         """Coordinate ascent; whether it converged."""
