@@ -1,9 +1,10 @@
-"""What each part of the deep infinite mixture brings: the same fit without it.
+"""What each part of the deep infinite mixture brings, and how much its constants matter.
 
     python -m benchmarks.ablation --data-dir DIR
 
 Trains on the first 10,000 images of MNIST, three seeds of each variant, and scores on its 10,000
-test images. All that a variant does not name is the default. Adds what is missing in
+test images; by epoch as well, for the largest fall of NMI from one epoch to the next. All that
+a variant does not name is the default. Adds what is missing in
 results/infinite-mnist/ablation.json, and writes ablation.md beside it.
 """
 
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from benchmarks.record import ROOT, Case, read, rounded, run_missing
+from benchmarks.stability import largest_fall
 from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
@@ -25,9 +27,10 @@ from benchmarks import scores
 from dimix import DeepInfiniteMixture
 from dimix.data import load
 from dimix.data.base import ImageData
+from dimix.metrics import clustering_scores
 from dimix.priors import InfiniteMixture
 from dimix.records import atomic_write
-from dimix.training import MIXTURE, epoch_seed
+from dimix.training import MIXTURE, Training, epoch_seed
 from dimix.training.moves import MoveComponents, posteriors
 
 ROWS, SEEDS = 10_000, 3
@@ -40,6 +43,30 @@ class WithoutHierarchy(DeepInfiniteMixture):
 
     def _settle(self, rows: Tensor) -> None:
         self.n_clusters_ = self._truncation
+
+
+class HalfTheRows(DeepInfiniteMixture):
+    """N_eff of the training and of the cut at half of the default."""
+
+    factor = 0.5
+
+    @property
+    def _training_n_eff(self) -> tuple[float, float]:
+        start, end = super()._training_n_eff
+        return self.factor * start, self.factor * end
+
+
+class TwiceTheRows(HalfTheRows):
+    """N_eff at twice the default."""
+
+    factor = 2.0
+
+
+class ConstantRate(DeepInfiniteMixture):
+    """The learning rate does not fall."""
+
+    def _step(self, training: Training, name: str, epochs: int) -> Training:
+        return replace(super()._step(training, name, epochs), schedule="constant")
 
 
 class WithRefits(DeepInfiniteMixture):
@@ -77,6 +104,9 @@ VARIANTS: Mapping[str, Callable[..., DeepInfiniteMixture]] = {
     "default": DeepInfiniteMixture,
     "no views": partial(DeepInfiniteMixture, augment=None),
     "no coarsening (N_eff = N)": partial(DeepInfiniteMixture, coarsening=float(ROWS)),
+    "half of N_eff": HalfTheRows,
+    "twice N_eff": TwiceTheRows,
+    "constant learning rate": ConstantRate,
     "no hierarchy": WithoutHierarchy,
     "no moves": partial(DeepInfiniteMixture, moves=False),
     "a refit each epoch in place of the joint bound": WithRefits,
@@ -90,10 +120,16 @@ def case(variant: str, seed: int, train: ImageData, test: ImageData) -> Case:
     """Scores of one fit on the test images, and its seconds."""
     model = VARIANTS[variant](random_state=seed, progress=False)
     started = perf_counter()
-    model.fit(train.images)
+    model.fit(train.images, scorer=partial(nmi, test=test))
     seconds = perf_counter() - started
     found = scores.scores(model.predict(test.images), test.labels)
-    return found | {"seconds": rounded(seconds, 3)}
+    by_epoch = np.array([row.get("nmi", np.nan) for row in model.history_])
+    return found | {"largest_fall": largest_fall(by_epoch), "seconds": rounded(seconds, 3)}
+
+
+def nmi(model: DeepInfiniteMixture, test: ImageData) -> dict[str, float]:
+    """NMI of the components with the classes."""
+    return {"nmi": clustering_scores(test.labels, model.predict(test.images)).nmi}
 
 
 def first_images(data_dir: Path) -> tuple[ImageData, ImageData]:
@@ -109,7 +145,8 @@ def page(record: dict[str, Any]) -> str:
         variant: [case for name, case in cases.items() if name.rpartition(", seed")[0] == variant]
         for variant in VARIANTS
     }
-    return scores.page("variant", {variant: found for variant, found in of.items() if found})
+    run = {variant: found for variant, found in of.items() if found}
+    return scores.page("variant", run, {"largest_fall": "largest fall of NMI"})
 
 
 def main() -> None:

@@ -10,7 +10,8 @@ from jaxtyping import Int64
 
 from dimix.metrics import clustering_scores
 
-SHOWN = ("acc", "nmi", "cs", "ari")
+SHOWN = {"acc": "acc", "nmi": "NMI", "cs": "CS", "ari": "ARI"}
+"""Scores and their titles."""
 
 
 def scores(found: Int64[np.ndarray, " N"], labels: Int64[np.ndarray, " N"]) -> dict[str, float]:
@@ -30,15 +31,20 @@ def clusters(values: Sequence[float]) -> str:
     return ", ".join(f"{n:g}" for n in sorted(values))
 
 
-def page(what: str, cases: Mapping[str, Sequence[Case]]) -> str:
-    """A table with a row for each method or variant, which is the mean over its seeds."""
-    lines = [
-        f"| {what} | seeds | clusters | acc | NMI | CS | ARI | seconds |",
-        "| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: |",
-    ]
+def page(
+    what: str, cases: Mapping[str, Sequence[Case]], further: Mapping[str, str] | None = None
+) -> str:
+    """A table with a row for each method or variant, which is the mean over its seeds.
+
+    ``further`` names scores of the cases that others have not, and their columns.
+    """
+    shown = SHOWN | dict(further or {})
+    titles = [what, "seeds", "clusters", *shown.values(), "seconds"]
+    ruler = ["---", "---:", "---", *("---:" for _ in shown), "---:"]
+    lines = [f"| {' | '.join(cells)} |" for cells in (titles, ruler)]
     for name, found in cases.items():
         cells = [name, str(len(found)), clusters([case["n_clusters"] for case in found])]
-        cells += [spread([case[score] for case in found]) for score in SHOWN]
+        cells += [spread([case[score] for case in found]) for score in shown]
         cells.append(f"{fmean(case['seconds'] for case in found):,.0f}")
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
