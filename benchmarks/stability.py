@@ -1,9 +1,10 @@
 """How far the answers on MNIST can be trusted: by epoch, by seed, by stated probability.
 
-    python -m benchmarks.stability --data-dir DIR
+    python -m benchmarks.stability [--data-dir DIR]
 
 Reads the records of results/infinite-mnist and results/paper-mnist, and the networks that the
-first left beside them (without these, first `dimix reproduce` as in docs/infinite.md). Writes
+first left beside them (without these, first `dimix reproduce` as in docs/infinite.md). Without
+--data-dir only what is by epoch is measured anew, which takes no network. Writes
 results/infinite-mnist/stability.json and .md:
 
     by epoch          the largest fall of NMI on held-out images from one epoch to the next, of the
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmarks.record import ROOT, machine, rounded
+from benchmarks.record import ROOT, machine, read, rounded
 from jaxtyping import Float, Int64
 from sklearn.metrics import adjusted_rand_score
 
@@ -93,8 +94,8 @@ def of_test_images(data_dir: Path, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return model.predict_proba(problem.test.images), problem.test.labels
 
 
-def measured(data_dir: Path) -> dict[str, Any]:
-    """The record."""
+def by_network(data_dir: Path) -> dict[str, Any]:
+    """What the record says by seed and by probability."""
     seeds = [cell.record.seed for cell in read_run(RUN) if cell.record.latent_dim == 10]
     found, sure = {}, {}
     for seed in seeds:
@@ -104,7 +105,6 @@ def measured(data_dir: Path) -> dict[str, Any]:
     pairs = combinations(seeds, 2)
     return {
         "machine": machine(),
-        "by_epoch": [*by_epoch(RUN, "infinite"), *by_epoch(PAPER, "algorithm1")],
         "by_seed": {
             f"{a}, {b}": rounded(adjusted_rand_score(found[a], found[b])) for a, b in pairs
         },
@@ -132,13 +132,15 @@ def page(record: dict[str, Any]) -> str:
 def main() -> None:
     """Measure, and write the record and its page."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data-dir", type=Path, required=True, help="holds the folder mnist")
-    record = measured(parser.parse_args().data_dir)
-    with atomic_write(RUN / "stability.json") as file:
-        json.dump(record, file, indent=1)
-        file.write("\n")
-    with atomic_write(RUN / "stability.md") as file:
-        file.write(page(record))
+    parser.add_argument("--data-dir", type=Path, help="holds the folder mnist")
+    data_dir, file = parser.parse_args().data_dir, RUN / "stability.json"
+    record = by_network(data_dir) if data_dir else read(file)
+    record["by_epoch"] = [*by_epoch(RUN, "infinite"), *by_epoch(PAPER, "algorithm1")]
+    with atomic_write(file) as out:
+        json.dump(record, out, indent=1)
+        out.write("\n")
+    with atomic_write(file.with_suffix(".md")) as out:
+        out.write(page(record))
 
 
 if __name__ == "__main__":
