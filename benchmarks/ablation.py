@@ -45,10 +45,10 @@ class WithoutHierarchy(DeepInfiniteMixture):
         self.n_clusters_ = self._truncation
 
 
-class HalfTheRows(DeepInfiniteMixture):
-    """N_eff of the training and of the cut at half of the default."""
+class ScaledNEff(DeepInfiniteMixture):
+    """N_eff of the training and of the cut at ``factor`` times the default."""
 
-    factor = 0.5
+    factor: float
 
     @property
     def _training_n_eff(self) -> tuple[float, float]:
@@ -56,7 +56,13 @@ class HalfTheRows(DeepInfiniteMixture):
         return self.factor * start, self.factor * end
 
 
-class TwiceTheRows(HalfTheRows):
+class HalfNEff(ScaledNEff):
+    """N_eff at half of the default."""
+
+    factor = 0.5
+
+
+class TwiceNEff(ScaledNEff):
     """N_eff at twice the default."""
 
     factor = 2.0
@@ -104,8 +110,8 @@ VARIANTS: Mapping[str, Callable[..., DeepInfiniteMixture]] = {
     "default": DeepInfiniteMixture,
     "no views": partial(DeepInfiniteMixture, augment=None),
     "no coarsening (N_eff = N)": partial(DeepInfiniteMixture, coarsening=float(ROWS)),
-    "half of N_eff": HalfTheRows,
-    "twice N_eff": TwiceTheRows,
+    "half of N_eff": HalfNEff,
+    "twice N_eff": TwiceNEff,
     "constant learning rate": ConstantRate,
     "no hierarchy": WithoutHierarchy,
     "no moves": partial(DeepInfiniteMixture, moves=False),
@@ -117,7 +123,7 @@ VARIANTS: Mapping[str, Callable[..., DeepInfiniteMixture]] = {
 
 
 def case(variant: str, seed: int, train: ImageData, test: ImageData) -> Case:
-    """Scores of one fit on the test images, and its seconds."""
+    """Scores of one fit on the test images, and its seconds, the scores by epoch among them."""
     model = VARIANTS[variant](random_state=seed, progress=False)
     started = perf_counter()
     model.fit(train.images, scorer=partial(nmi, test=test))

@@ -22,6 +22,7 @@ from torch import Tensor
 from dimix.data.views import RandomWarp
 from dimix.experiments.problem import Problem, load_problem
 from dimix.models import VAE, Model
+from dimix.records import atomic_write
 from dimix.training import Training, average_terms, train
 
 SEEDS = (0,)
@@ -93,7 +94,8 @@ def main() -> None:
     settings = {"latent_dim": 10, "views": "RandomWarp()", "schedule": "linear"}
     for seed in SEEDS:
         run_missing(file, "bound", settings, {str(seed): partial(case, data_dir, seed)})
-    (RUN / "generative.md").write_text(page(read(file)["bound"]["cases"]))
+    with atomic_write(file.with_suffix(".md")) as out:
+        out.write(page(read(file)["bound"]["cases"]))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     python docs/include.py            rewrite README.md and docs/*.md
     python docs/include.py --check    fail if a page's copy is not its file's content
 
-so that a figure on a page is the one that a recorded run wrote. Missing files are left alone.
+so that a figure on a page is the one that a recorded run wrote. A missing file's place stays empty.
 """
 
 import re

@@ -180,8 +180,13 @@ class _Search:
     def _try(self, kind: str, view: Survey) -> bool:
         """Make the moves of a kind that pay; whether there were any."""
         # Not kept in self: with methods of its own in it, all Φ would wait for the collector.
-        makers = {"merge": self._merge, "delete": self._delete, "split": self._split}
-        return (makers | {"birth": self._birth})[kind](view)
+        makers = {
+            "merge": self._merge,
+            "delete": self._delete,
+            "split": self._split,
+            "birth": self._birth,
+        }
+        return makers[kind](view)
 
     def ascend(self, max_iter: int) -> bool:
         """Coordinate ascent; whether it converged."""
