@@ -49,11 +49,11 @@ In the end it is at most N, if that is not fewer than the last."""
 TOWARDS_NEIGHBOUR, FEW_TO_LEARN = 0.5, 1_000
 """How far a view of a table's row is from it, as a share of the way to its neighbour; where
 there are so few rows that networks learn each by heart, further, up to the whole way."""
-OF_IMAGES, OF_TABLES, JOINT = (4_300, 20, 350), (2_000, 20, 500), (26_000, 30, 150)
+OF_IMAGES, OF_TABLES, JOINT = (4_300, 20, 350), (2_000, 20, 150), (26_000, 30, 150)
 """Epochs of the pre-training and of the joint one: as many as make so many minibatches, within
 these ends. A table's rows, whose views differ little, are soon learnt by heart."""
-FEW_ROWS = (2_000, 1, 500)
-"""Where JOINT would make fewer minibatches than these, there are as many epochs as make them."""
+FEW_IMAGES = (2_000, 1, 500)
+"""Where JOINT would make fewer minibatches of images, there are as many epochs as make these."""
 ROUNDS = 20
 """How often in the joint training moves are tried: often enough for merges to come one by one."""
 BEGIN, END = 0, 2**31
@@ -79,8 +79,8 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         prior_weight: weight of the prior's terms in the joint training, from 1 up.
         moves: True, False, or some of "birth", "split", "merge", "delete".
         pretrain_epochs, epochs: of the first and the third step; None takes as many as make
-            4,300 (images; 2,000 of a table) and 26,000 minibatches, within 20 to 350 (500) and
-            30 to 150; the third step has more than 150 where there are so few rows that they
+            4,300 (images; 2,000 of a table) and 26,000 minibatches, within 20 to 350 (150) and
+            30 to 150; the third step has more than 150 where there are so few images that they
             would not make 2,000 minibatches.
 
     Attributes, besides those of `DeepClusterer`:
@@ -183,9 +183,10 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
 
     def n_epochs(self, n_rows: int, *, images: bool) -> tuple[int, int]:
         """Epochs of the pre-training and of the joint training on so many rows."""
+        first, second = (OF_IMAGES, (JOINT, FEW_IMAGES)) if images else (OF_TABLES, (JOINT,))
         return (
-            self.pretrain_epochs or self._epochs(OF_IMAGES if images else OF_TABLES, n_rows),
-            self.epochs or max(self._epochs(rule, n_rows) for rule in (JOINT, FEW_ROWS)),
+            self.pretrain_epochs or self._epochs(first, n_rows),
+            self.epochs or max(self._epochs(rule, n_rows) for rule in second),
         )
 
     def _epochs(self, rule: tuple[int, int, int], n_rows: int) -> int:
@@ -206,14 +207,15 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         return start, min(max(n_rows, fewest), end)
 
     def _overcomplete(
-        self, rows: Tensor, step: int, n_eff: float, coarsening: Literal["auto"] | None = None
+        self, rows: Tensor, step: int, coarsening: Literal["auto"] | None = None
     ) -> DirichletProcessGaussianMixture:
         """An infinite mixture of all latents, from a start of T components; "auto": and its tree.
 
-        Where there are fewer objects than N_eff, each counts several times.
+        Where there are fewer objects than the first N_eff, each counts several times: with few
+        rows the prior would blur the components.
         """
         mean, var = posteriors(self.model_, rows)
-        weight = max(1.0, n_eff / len(rows))
+        weight = max(1.0, self._training_n_eff(len(rows))[0] / len(rows))
         mixture = DirichletProcessGaussianMixture(
             self._truncation,
             moves=False,
@@ -230,13 +232,12 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
 
     def _mixture(self, rows: Tensor, step: int = BEGIN) -> InfiniteMixture:
         """An overcomplete mixture of all latents, for the joint training to go on from."""
-        n_eff, _ = self._training_n_eff(len(rows))
-        fitted = self._overcomplete(rows, step, n_eff)
+        fitted = self._overcomplete(rows, step)
         return InfiniteMixture.from_fit(
             fitted.posterior_,
             *posteriors(self.model_, rows),
             Climb(n_rows=len(rows), views=self.views, sharpness=self.sharpness),
-            n_eff,
+            self._training_n_eff(len(rows))[0],
         )
 
     def _given_clusters(self, tree: Hierarchy) -> int | None:
@@ -251,13 +252,17 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         return len(tree.leaves)
 
     def _settle(self, rows: Tensor) -> None:
-        """The last step: the mixture of the final latents, its tree, and the cut."""
-        _, n_eff = self._training_n_eff(len(rows))
-        fitted = self._overcomplete(rows, END, n_eff, coarsening="auto")
+        """The last step: the mixture of the final latents, its tree, and the cut.
+
+        The tree begins where each object counts once, or where the training ended.
+        """
+        fitted = self._overcomplete(rows, END, coarsening="auto")
         self.model_.prior = InfiniteMixture.from_fit(
             fitted.posterior_, *posteriors(self.model_, rows), Climb(n_rows=len(rows))
         ).eval()
-        self.hierarchy_ = self._as_trained(fitted.hierarchy_, len(rows))
+        _, n_eff = self._training_n_eff(len(rows))
+        tree = fitted.hierarchy_.begun_at(max(n_eff, len(rows)))
+        self.hierarchy_ = self._as_trained(tree, len(rows))
         given = self._given_clusters(self.hierarchy_)
         if given:
             self.cut(n_clusters=given)
