@@ -38,14 +38,15 @@ from dimix.priors import Climb, InfiniteMixture
 from dimix.training import MIXTURE, Scorer, Training, epoch_seed, train
 from dimix.training.moves import MoveComponents, posteriors
 
-PRETRAINING_WEIGHT = 0.25
-"""Weight of the prior N(0, I) in the pre-training. With 1, as in the bound, a decoder soon learns
-to do without most latents, and what they would have told apart stays mixed."""
-ROWS_PER_NUMBER, FEWEST_PER_NUMBER = (450, 50), 20
+LEAST_WEIGHT, MANY_ROWS = 0.25, 10_000
+"""Weight of the prior N(0, I) in the pre-training, of few rows and of so many. With 1, as in the
+bound, a decoder of few rows soon learns to do without most latents, and what they would have told
+apart stays mixed."""
+ROWS_PER_NUMBER, FEWEST_PER_NUMBER = (450, 75), 20
 """N_eff of the joint training, in rows for each of the F numbers that describe a component: it
 falls from the first to the second as clusters separate. Clusters that still overlap, once they
 are merged, are drawn together and hardly ever separate again; parts of one can be merged later.
-In the end it is at most N, if that is not fewer than the last."""
+Where there are fewer rows than the second asks for, it falls to N, if that is not too few."""
 TOWARDS_NEIGHBOUR, FEW_TO_LEARN = 0.5, 1_000
 """How far a view of a table's row is from it, as a share of the way to its neighbour; where
 there are so few rows that networks learn each by heart, further, up to the whole way."""
@@ -68,7 +69,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         n_components: T, the most components there may be; n_clusters, if that is more.
         n_clusters: None finds the number of clusters; a number gives it beforehand.
         coarsening: N_eff, with how many rows' worth of trust a Gaussian shape is taken. "auto"
-            trains with 450, in the end 50 rows for each number that describes a component (or
+            trains with 450, in the end 75 rows for each number that describes a component (or
             all rows there are, if they are fewer, but at least 20), and cuts the final tree in a
             clear gap, or else at that N_eff.
         augment: a callable that returns random copies of samples [B, ...], "auto" (small
@@ -140,7 +141,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         self.model_.augment = self._augment(rows)
         training = replace(self._training(), schedule="linear")
         first, second = self.n_epochs(len(rows), images=len(self.sample_shape_) > 1)
-        self.model_.prior_weight = PRETRAINING_WEIGHT
+        self.model_.prior_weight = min(max(len(rows) / MANY_ROWS, LEAST_WEIGHT), 1.0)
         history = train(self.model_, rows, self._step(training, "pretraining", first), x_val)
         self.model_.give_mixture(self._mixture(rows), self.views, self.prior_weight)
         self.component_labels_: NDArray[np.int64] = np.arange(self._truncation)
