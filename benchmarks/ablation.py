@@ -50,8 +50,9 @@ class ScaledNEff(DeepInfiniteMixture):
 
     factor: float
 
-    def _training_n_eff(self, n_rows: int) -> tuple[float, float]:
-        start, end = super()._training_n_eff(n_rows)
+    @property
+    def _training_n_eff(self) -> tuple[float, float]:
+        start, end = super()._training_n_eff
         return self.factor * start, self.factor * end
 
 
@@ -85,7 +86,7 @@ class _Refits(MoveComponents):
     """A new overcomplete mixture after each epoch, merged as far as the coarsened bound rises."""
 
     def __init__(self, estimator: WithRefits, rows: Tensor) -> None:
-        n_eff = estimator._training_n_eff(len(rows))
+        n_eff = estimator._training_n_eff
         super().__init__(estimator.model_, rows, estimator.seed_, kinds=(), n_eff=n_eff, every=1)
         self.estimator = estimator
         _stand_still(estimator.model_.mixture)

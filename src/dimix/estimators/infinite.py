@@ -38,15 +38,10 @@ from dimix.priors import Climb, InfiniteMixture
 from dimix.training import MIXTURE, Scorer, Training, epoch_seed, train
 from dimix.training.moves import MoveComponents, posteriors
 
-LEAST_WEIGHT, MANY_ROWS = 0.25, 10_000
-"""Weight of the prior N(0, I) in the pre-training, of few rows and of so many. With 1, as in the
-bound, a decoder of few rows soon learns to do without most latents, and what they would have told
-apart stays mixed."""
-ROWS_PER_NUMBER, FEWEST_PER_NUMBER = (450, 75), 20
+ROWS_PER_NUMBER = (450, 75)
 """N_eff of the joint training, in rows for each of the F numbers that describe a component: it
 falls from the first to the second as clusters separate. Clusters that still overlap, once they
-are merged, are drawn together and hardly ever separate again; parts of one can be merged later.
-Where there are fewer rows than the second asks for, it falls to N, if that is not too few."""
+are merged, are drawn together and hardly ever separate again; parts of one can be merged later."""
 TOWARDS_NEIGHBOUR, FEW_TO_LEARN = 0.5, 1_000
 """How far a view of a table's row is from it, as a share of the way to its neighbour; where
 there are so few rows that networks learn each by heart, further, up to the whole way."""
@@ -69,9 +64,9 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         n_components: T, the most components there may be; n_clusters, if that is more.
         n_clusters: None finds the number of clusters; a number gives it beforehand.
         coarsening: N_eff, with how many rows' worth of trust a Gaussian shape is taken. "auto"
-            trains with 450, in the end 75 rows for each number that describes a component (or
-            all rows there are, if they are fewer, but at least 20), and cuts the final tree in a
-            clear gap, or else at that N_eff.
+            trains with 450, in the end 75 rows for each number that describes a component, which
+            may be more than there are, and cuts the final tree in a clear gap, or else at that
+            N_eff.
         augment: a callable that returns random copies of samples [B, ...], "auto" (small
             warps of images; for tables noise that goes half as far as neighbours are,
             or the whole way where there are few rows) or None.
@@ -141,7 +136,6 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         self.model_.augment = self._augment(rows)
         training = replace(self._training(), schedule="linear")
         first, second = self.n_epochs(len(rows), images=len(self.sample_shape_) > 1)
-        self.model_.prior_weight = min(max(len(rows) / MANY_ROWS, LEAST_WEIGHT), 1.0)
         history = train(self.model_, rows, self._step(training, "pretraining", first), x_val)
         self.model_.give_mixture(self._mixture(rows), self.views, self.prior_weight)
         self.component_labels_: NDArray[np.int64] = np.arange(self._truncation)
@@ -161,7 +155,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             self.seed_,
             kinds=MOVES if self.moves is True else tuple(self.moves or ()),
             fewest=self.n_clusters or 1,
-            n_eff=self._training_n_eff(len(rows)),
+            n_eff=self._training_n_eff,
             every=max(1, epochs // ROUNDS),
         )
 
@@ -198,25 +192,24 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
     def _truncation(self) -> int:
         return max(self.n_components, self.n_clusters or 1)
 
-    def _training_n_eff(self, n_rows: int) -> tuple[float, float]:
-        """N_eff of the joint training of so many rows, at its start and at its end."""
+    @property
+    def _training_n_eff(self) -> tuple[float, float]:
+        """N_eff of the joint training at its start and at its end."""
         if self.coarsening != "auto":
             return float(self.coarsening), float(self.coarsening)
         n_numbers = FullCovariance(self.latent_dim).n_features
-        start, end = (float(per_number * n_numbers) for per_number in ROWS_PER_NUMBER)
-        fewest = float(FEWEST_PER_NUMBER * n_numbers)
-        return start, min(max(n_rows, fewest), end)
+        start, end = (float(rows * n_numbers) for rows in ROWS_PER_NUMBER)
+        return start, end
 
     def _overcomplete(
         self, rows: Tensor, step: int, coarsening: Literal["auto"] | None = None
     ) -> DirichletProcessGaussianMixture:
         """An infinite mixture of all latents, from a start of T components; "auto": and its tree.
 
-        Where there are fewer objects than the first N_eff, each counts several times: with few
-        rows the prior would blur the components.
+        Where there are fewer objects than the first N_eff, each counts several times.
         """
         mean, var = posteriors(self.model_, rows)
-        weight = max(1.0, self._training_n_eff(len(rows))[0] / len(rows))
+        weight = max(1.0, self._training_n_eff[0] / len(rows))
         mixture = DirichletProcessGaussianMixture(
             self._truncation,
             moves=False,
@@ -238,7 +231,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             fitted.posterior_,
             *posteriors(self.model_, rows),
             Climb(n_rows=len(rows), views=self.views, sharpness=self.sharpness),
-            self._training_n_eff(len(rows))[0],
+            self._training_n_eff[0],
         )
 
     def _given_clusters(self, tree: Hierarchy) -> int | None:
@@ -253,17 +246,12 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         return len(tree.leaves)
 
     def _settle(self, rows: Tensor) -> None:
-        """The last step: the mixture of the final latents, its tree, and the cut.
-
-        The tree begins where each object counts once, or where the training ended.
-        """
+        """The last step: the mixture of the final latents, its tree, and the cut."""
         fitted = self._overcomplete(rows, END, coarsening="auto")
         self.model_.prior = InfiniteMixture.from_fit(
             fitted.posterior_, *posteriors(self.model_, rows), Climb(n_rows=len(rows))
         ).eval()
-        _, n_eff = self._training_n_eff(len(rows))
-        tree = fitted.hierarchy_.begun_at(max(n_eff, len(rows)))
-        self.hierarchy_ = self._as_trained(tree, len(rows))
+        self.hierarchy_ = self._as_trained(fitted.hierarchy_)
         given = self._given_clusters(self.hierarchy_)
         if given:
             self.cut(n_clusters=given)
@@ -272,9 +260,9 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         else:
             self.cut(n_eff=self.coarsening)
 
-    def _as_trained(self, tree: Hierarchy, n_rows: int) -> Hierarchy:
+    def _as_trained(self, tree: Hierarchy) -> Hierarchy:
         """The tree, with the N_eff that the latents were brought apart with."""
-        return replace(tree, trained_n_eff=self._training_n_eff(n_rows)[1])
+        return replace(tree, trained_n_eff=self._training_n_eff[1])
 
     def cut(
         self, how: str | None = None, *, n_clusters: int | None = None, n_eff: float | None = None

@@ -119,7 +119,7 @@ def _to_infinite(estimator: Any, entries: Claims, history: Claims, tensors: Tens
     mixture = InfiniteMixture(prior, statistics, climb, n_eff)
     check_follows(STATISTICS, mixture.posterior, tensors)
     estimator.model_.give_mixture(mixture, estimator.views, estimator.prior_weight)
-    estimator.hierarchy_ = estimator._as_trained(read_tree(size, family, tensors), climb.n_rows)
+    estimator.hierarchy_ = estimator._as_trained(read_tree(size, family, tensors))
     estimator.component_labels_ = read_labels("component_labels", size, size, tensors)
     estimator.n_clusters_ = int(estimator.component_labels_.max()) + 1
     estimator.moves_ = [
