@@ -156,6 +156,17 @@ def test_even_heights_have_no_clear_gap() -> None:
     assert "no clear number of clusters" in tree.gap.diagnosis
 
 
+def test_a_tree_of_fewer_rows_begins_with_what_paid_at_more() -> None:
+    tree = chain([0.5, 1.0, 2.0, 4.0])
+    begun = tree.begun_at(1e5 * math.exp(-1.5))
+    assert begun.n_rows == pytest.approx(1e5 * math.exp(-1.5))
+    np.testing.assert_allclose(begun.heights, [0, 0, 0.5, 2.5])
+    for n_eff in (1e5 * math.exp(-height) for height in (1.5, 2.5, 5.0)):
+        np.testing.assert_array_equal(begun.cut(n_eff=n_eff), tree.cut(n_eff=n_eff))
+    same = tree.begun_at(tree.n_rows)
+    np.testing.assert_allclose(same.heights, tree.heights)
+
+
 def test_a_clear_gap_begins_above_the_n_eff_that_was_trained_with() -> None:
     """Of four groups in two, far apart, the groups; where nothing was trained, the two."""
     tree = chain([0.1, 2.0, 2.2, 6.0])

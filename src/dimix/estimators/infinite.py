@@ -246,12 +246,17 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         return len(tree.leaves)
 
     def _settle(self, rows: Tensor) -> None:
-        """The last step: the mixture of the final latents, its tree, and the cut."""
+        """The last step: the mixture of the final latents, its tree, and the cut.
+
+        Where objects counted several times, the tree begins where they count once, or where the
+        training ended: what it would tell apart above that, it has no objects for.
+        """
         fitted = self._overcomplete(rows, END, coarsening="auto")
         self.model_.prior = InfiniteMixture.from_fit(
             fitted.posterior_, *posteriors(self.model_, rows), Climb(n_rows=len(rows))
         ).eval()
-        self.hierarchy_ = self._as_trained(fitted.hierarchy_)
+        begin = max(float(len(rows)), self._training_n_eff[1])
+        self.hierarchy_ = self._as_trained(fitted.hierarchy_.begun_at(begin))
         given = self._given_clusters(self.hierarchy_)
         if given:
             self.cut(n_clusters=given)

@@ -8,7 +8,7 @@ over components. Its heights are log(N / N_eff), and each cut of it is a cluster
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -87,6 +87,11 @@ class Hierarchy:
             sizes.append(sizes[a] + sizes[b])
         joined = np.array(sizes[len(self.leaves) :], dtype=np.float64)
         return np.column_stack([self.merges, self.heights, joined])
+
+    def begun_at(self, n_eff: float) -> "Hierarchy":
+        """The tree of so many rows instead of N: what pays at more is merged to begin with."""
+        heights = np.maximum(self.heights - math.log(self.n_rows / n_eff), 0.0)
+        return replace(self, counts=n_eff * self.shares, heights=heights)
 
     @cached_property
     def gap(self) -> Gap:
