@@ -68,6 +68,11 @@ def test_probabilities_of_clusters_are_those_of_their_components(
         np.testing.assert_allclose(of_clusters[:, k], of_components[:, members].sum(1), atol=1e-6)
 
 
+def test_the_tree_begins_where_each_row_counts_once(fitted: DeepInfiniteMixture) -> None:
+    """In training each of the 900 rows counts five times to begin with."""
+    assert fitted.hierarchy_.n_rows == pytest.approx(900)
+
+
 def test_another_cut_needs_no_training(fitted: DeepInfiniteMixture, table: tuple) -> None:
     assert fitted.cut(n_clusters=2).n_clusters_ == 2
     assert set(fitted.predict(table[0])) == {0, 1}
