@@ -163,8 +163,9 @@ def test_a_tree_of_fewer_rows_begins_with_what_paid_at_more() -> None:
     np.testing.assert_allclose(begun.heights, [0, 0, 0.5, 2.5])
     for n_eff in (1e5 * math.exp(-height) for height in (1.5, 2.5, 5.0)):
         np.testing.assert_array_equal(begun.cut(n_eff=n_eff), tree.cut(n_eff=n_eff))
-    same = tree.begun_at(tree.n_rows)
-    np.testing.assert_allclose(same.heights, tree.heights)
+    same = tree.begun_at(2 * tree.n_rows)
+    np.testing.assert_array_equal(same.heights, tree.heights)
+    np.testing.assert_allclose(same.counts, tree.counts)
 
 
 def test_a_clear_gap_begins_above_the_n_eff_that_was_trained_with() -> None:

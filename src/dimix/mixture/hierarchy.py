@@ -89,7 +89,8 @@ class Hierarchy:
         return np.column_stack([self.merges, self.heights, joined])
 
     def begun_at(self, n_eff: float) -> "Hierarchy":
-        """The tree of so many rows instead of N: what pays at more is merged to begin with."""
+        """The tree of so many rows, if N is more: what pays above is merged to begin with."""
+        n_eff = min(n_eff, self.n_rows)
         heights = np.maximum(self.heights - math.log(self.n_rows / n_eff), 0.0)
         return replace(self, counts=n_eff * self.shares, heights=heights)
 
