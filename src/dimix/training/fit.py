@@ -1,7 +1,6 @@
 """One call that trains a model: Lightning's trainer with checkpoints and resume."""
 
 import pickle
-import signal
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from dimix.training.callbacks import (
     Scorer,
 )
 from dimix.training.denormals import FlushDenormals
+from dimix.training.interruption import Interruption
 from dimix.training.plan import Plan, Schedule
 from dimix.training.precision import Precision, resolve_precision
 from dimix.training.quiet import quiet_lightning
@@ -76,7 +76,8 @@ def train(
         first = is_first()
         last = from_first(lambda: folder / LAST if folder and (folder / LAST).exists() else None)
     history = History(x_val, scorer, folder / "curves.csv" if folder and first else None)
-    callbacks: list[Callback] = [*training.callbacks, FlushDenormals(), history]
+    interruption = Interruption()
+    callbacks: list[Callback] = [*training.callbacks, FlushDenormals(), interruption, history]
     if isinstance(model, Algorithm1):
         callbacks.insert(0, RefitMixture(model, x, training.seed))
     if training.progress is not None and first:
@@ -86,7 +87,7 @@ def train(
     model.train()  # Lightning leaves the mode as it finds it
     with quiet_lightning(), torch.random.fork_rng():
         trainer = make_trainer(training, callbacks)
-        with interruptible(trainer), tensors_alone(last):
+        with interruption.heard(trainer), tensors_alone(last):
             trainer.fit(plan, datamodule=rows, ckpt_path=last, weights_only=True)
     model.eval()
     return history.rows
@@ -128,15 +129,3 @@ def tensors_alone(last: Path | None) -> Iterator[None]:
         yield
     except pickle.UnpicklingError:
         raise refused from None
-
-
-@contextmanager
-def interruptible(trainer: Trainer) -> Iterator[None]:
-    """Let Ctrl-C arrive as KeyboardInterrupt, which Lightning turns into an exit of its own."""
-    try:
-        yield
-    except SystemExit:
-        if not trainer.interrupted:
-            raise
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        raise KeyboardInterrupt from None
