@@ -3,9 +3,11 @@
 import json
 from typing import Any
 
+import pytest
 from typer.testing import CliRunner
 
 from dimix.cli import app
+from narrow import narrow
 
 TINY = ("--epochs", "1", "--set", "pretrain_epochs=1", "--n-components", "4", "--latent-dim", "2")
 """The smallest fit of the deep infinite mixture."""
@@ -29,7 +31,5 @@ def answer(*arguments: object) -> Any:
 
 def run_tiny(*arguments: object) -> None:
     """In a process of its own: a command on networks so narrow that they train in a moment."""
-    from dimix.nets import bodies
-
-    bodies.HIDDEN = (32, 32, 32)
+    narrow(pytest.MonkeyPatch())
     app([str(a) for a in arguments])

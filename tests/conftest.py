@@ -15,6 +15,8 @@ import pytest  # noqa: E402
 import torch  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
+from narrow import narrow  # noqa: E402
+
 settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
 settings.load_profile("fixed")
 
@@ -36,4 +38,4 @@ def _same_start() -> None:
 @pytest.fixture
 def small_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hidden layers narrow enough that a training of some epochs takes a moment."""
-    monkeypatch.setattr("dimix.nets.bodies.HIDDEN", (32, 32, 32))
+    narrow(monkeypatch)

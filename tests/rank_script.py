@@ -13,7 +13,7 @@ import torch  # noqa: E402
 from sklearn.datasets import load_digits, make_blobs  # noqa: E402
 
 from dimix import GMVAE, VAE, Algorithm1, DeepInfiniteMixture  # noqa: E402
-from dimix.nets import bodies  # noqa: E402
+from narrow import narrow  # noqa: E402
 
 QUICK = {
     "latent_dim": 3,
@@ -109,5 +109,5 @@ def launch(folder: Path) -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    bodies.HIDDEN = (32, 32, 32)
+    narrow(pytest.MonkeyPatch())
     {f.__name__: f for f in (compare, refuse, die, launch)}[sys.argv[1]](Path(sys.argv[2]))

@@ -9,6 +9,7 @@ from sklearn.datasets import make_blobs
 from dimix import DeepInfiniteMixture
 from dimix.data.views import Jitter, RandomWarp
 from dimix.metrics import clustering_scores
+from narrow import narrow
 
 pytestmark = pytest.mark.usefixtures("small_networks")
 QUICK = {
@@ -30,10 +31,8 @@ def table() -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def fitted(table: tuple[np.ndarray, np.ndarray]) -> DeepInfiniteMixture:
-    from dimix.nets import bodies
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bodies, "HIDDEN", (32, 32, 32))
+        narrow(patch)
         return DeepInfiniteMixture(**QUICK).fit(table[0])
 
 

@@ -14,6 +14,7 @@ from dimix.nets import (
     decoder_body,
     diagonal_normal,
     encoder_body,
+    suited,
 )
 
 QUICK = {"epochs": 1, "batch_size": 16, "random_state": 0, "progress": False}
@@ -74,10 +75,30 @@ def test_convolutions_keep_pixels_in_place() -> None:
     assert difference[4:, 4:].sum() == 0
 
 
+def widths(body: nn.Module) -> list[int]:
+    return [layer.out_features for layer in body if isinstance(layer, nn.Linear)]
+
+
 def test_default_network_is_the_fields() -> None:
-    body = encoder_body("mlp", (28, 28)).module
-    widths = [layer.out_features for layer in body if isinstance(layer, torch.nn.Linear)]
-    assert widths == [500, 500, 2000]
+    assert widths(encoder_body("mlp", (28, 28)).module) == [500, 500, 2000]
+
+
+@pytest.mark.parametrize(
+    ("shape", "n_rows", "width"),
+    [
+        ((28, 28), 100, 500),
+        ((10, 10), 100, 200),
+        ((8, 8), 10**6, 128),
+        ((784,), 100, 128),
+        ((3,), 10_000, 200),
+        ((3,), 10**6, 500),
+    ],
+)
+def test_networks_are_as_wide_as_images_are_large_and_tables_long(
+    shape: tuple[int, ...], n_rows: int, width: int
+) -> None:
+    assert suited("mlp", shape, n_rows) == MLP((width, width, 4 * width))
+    assert suited((7, 5), shape, n_rows) == (7, 5)
 
 
 def test_convolution_of_a_table_is_refused() -> None:
@@ -110,9 +131,6 @@ def test_heads_are_the_named_likelihoods() -> None:
 
 
 def test_widths_are_those_asked_for_and_mirrored() -> None:
-    def widths(body: nn.Module) -> list[int]:
-        return [layer.out_features for layer in body if isinstance(layer, nn.Linear)]
-
     assert widths(encoder_body(MLP((7, 5)), (3, 4)).module) == [7, 5]
     assert widths(decoder_body(MLP((7, 5)), (3, 4), 2)) == [5, 7, 12]
     assert widths(encoder_body((7, 5), (3, 4)).module) == [7, 5]

@@ -8,6 +8,7 @@ import pytest
 from sklearn.datasets import make_blobs
 
 from cli_calls import TINY, answer
+from narrow import narrow
 
 N_ROWS = 90
 
@@ -58,7 +59,7 @@ def deep(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished fit of the deep infinite mixture."""
     out = tmp_path_factory.mktemp("fits") / "deep"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dimix.nets.bodies.HIDDEN", (32, 32, 32))
+        narrow(patch)
         answer("fit", images, "--out", out, *TINY)
     return out
 

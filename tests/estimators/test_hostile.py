@@ -41,6 +41,7 @@ CONFIGS: dict[str, tuple[str, Any, str]] = {
     "no width": ("network.widths", [0], "'network.widths' must be null or"),
     "endless": ("network.widths", [1] * 10_000, "'network.widths' must be null or"),
     "petabytes": ("network.widths", [HUGE, HUGE], "describe no network"),
+    "widths taken": ("fitted.widths", [7], "'fitted.widths' must be null or"),
     "conv": ("network.architecture", "conv", "'network.widths' must be null or"),
     "shape": ("fitted.sample_shape", [4], "must be float32 of shape"),
     "no shape": ("fitted.sample_shape", [], "'fitted.sample_shape' must be 1 to 8 sizes"),

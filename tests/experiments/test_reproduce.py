@@ -13,6 +13,7 @@ from dimix.models import Algorithm1
 from dimix.records import Bundle, Record, read_curves, read_record, read_run, write_curves
 from dimix.report import grid as grid_rows
 from dimix.training import MIXTURE, epoch_seed
+from narrow import narrow
 
 pytestmark = [
     pytest.mark.usefixtures("small_networks"),
@@ -34,7 +35,7 @@ def run(grid: Grid) -> list[Record]:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dimix.nets.bodies.HIDDEN", (32, 32, 32))
+        narrow(patch)
         out = tmp_path_factory.mktemp("whole")
         run(grid(out))
     return out

@@ -48,7 +48,7 @@ class Algorithm1(DeepClusterer):
             gumbel=self.gumbel,
             temperature=self.temperature,
             kl_weight=self.kl_weight,
-            architecture=self.architecture,
+            architecture=self.networks_,
             likelihood=self.likelihood_,
         )
         if self.pretrained is not None:

@@ -30,7 +30,7 @@ from dimix.estimators import saved
 from dimix.estimators.inputs import as_tensor, check_rows, likelihood_of, summary_of, units_of
 from dimix.mixture.estimator.arguments import check_choice
 from dimix.mixture.inference.distributed import check_same, from_first, in_use, together
-from dimix.nets import Architecture, Likelihood, networks, set_units
+from dimix.nets import Architecture, Likelihood, networks, set_units, suited
 from dimix.training import (
     CHUNK,
     EVALUATION,
@@ -67,8 +67,9 @@ class DeepEstimator(
         latent_dim: D, the number of latent features.
         likelihood: "bernoulli" for data in [0, 1], "gaussian" for anything; "auto" takes the
             first where nearly all of the training data are close to 0 or 1.
-        architecture: "mlp" (P-500-500-2000-D and mirrored), a tuple of other widths, "conv" for
-            images, or `dimix.nets.Networks` of one's own.
+        architecture: "mlp" (W-W-4W and mirrored; W is twice the pixels of an image, or twice the
+            root of a table's rows, from 128 to 500), a tuple of other widths, "conv" for images,
+            or `dimix.nets.Networks` of one's own.
         epochs: passes over the data; None takes the model's own number, the paper's 100.
         batch_size, learning_rate: of Adam.
         device: "cpu", "cuda", or "auto" for the second where there is one.
@@ -84,6 +85,7 @@ class DeepEstimator(
         model_: the torch module.
         history_: a list with one dict an epoch: seconds, `train_*` and `val_*` bound terms.
         sample_shape_: the shape of one sample.
+        networks_: `architecture`, "mlp" with the widths that it took.
         data_summary_: `n_rows` of the training data, and `min`, `max` and `mean` of its numbers.
     """
 
@@ -153,6 +155,7 @@ class DeepEstimator(
                 lambda: int(check_random_state(self.random_state).randint(2**31))
             )
         self.sample_shape_, self.data_summary_ = rows.shape[1:], summary_of(rows)
+        self.networks_ = suited(self.architecture, tuple(self.sample_shape_), len(rows))
         return rows, x_val
 
     def _checked(self, X: Any, X_val: ArrayLike | None) -> tuple[Tensor, Tensor | None]:

@@ -40,7 +40,7 @@ class GMVAE(DeepClusterer):
             n_components=self.n_components,
             w_dim=self.w_dim,
             y_kl_min=self.y_kl_min,
-            architecture=self.architecture,
+            architecture=self.networks_,
             likelihood=self.likelihood_,
         )
 

@@ -38,10 +38,12 @@ from dimix.priors import Climb, InfiniteMixture
 from dimix.training import MIXTURE, Scorer, Training, epoch_seed, train
 from dimix.training.moves import MoveComponents, posteriors
 
-ROWS_PER_NUMBER = (450, 75)
+ROWS_PER_NUMBER, OF_IMAGES_AT_END, OF_TABLES_AT_END = 450, 75, 50
 """N_eff of the joint training, in rows for each of the F numbers that describe a component: it
-falls from the first to the second as clusters separate. Clusters that still overlap, once they
-are merged, are drawn together and hardly ever separate again; parts of one can be merged later."""
+falls from the first to one of the others as clusters separate. Clusters that still overlap, once
+they are merged, are drawn together and hardly ever separate again; parts of one can be merged
+later. Views of a table are noise, which brings less together than images' warps do, so that a
+Gaussian shape is taken with less trust."""
 TOWARDS_NEIGHBOUR, FEW_TO_LEARN = 0.5, 1_000
 """How far a view of a table's row is from it, as a share of the way to its neighbour; where
 there are so few rows that networks learn each by heart, further, up to the whole way."""
@@ -64,9 +66,9 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         n_components: T, the most components there may be; n_clusters, if that is more.
         n_clusters: None finds the number of clusters; a number gives it beforehand.
         coarsening: N_eff, with how many rows' worth of trust a Gaussian shape is taken. "auto"
-            trains with 450, in the end 75 rows for each number that describes a component, which
-            may be more than there are, and cuts the final tree in a clear gap, or else at that
-            N_eff.
+            trains with 450, in the end 75 rows (50 of a table's) for each number that describes a
+            component, which may be more than there are, and cuts the final tree in a clear gap,
+            or else at that N_eff.
         augment: a callable that returns random copies of samples [B, ...], "auto" (small
             warps of images; for tables noise that goes half as far as neighbours are,
             or the whole way where there are few rows) or None.
@@ -118,7 +120,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
     def build(self, shape: tuple[int, ...]) -> models.DeepInfiniteMixture:
         """The untrained model for samples of this shape."""
         return models.DeepInfiniteMixture(
-            shape, self.latent_dim, architecture=self.architecture, likelihood=self.likelihood_
+            shape, self.latent_dim, architecture=self.networks_, likelihood=self.likelihood_
         )
 
     def _augment(self, rows: Tensor) -> Augment | None:
@@ -198,8 +200,8 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         if self.coarsening != "auto":
             return float(self.coarsening), float(self.coarsening)
         n_numbers = FullCovariance(self.latent_dim).n_features
-        start, end = (float(rows * n_numbers) for rows in ROWS_PER_NUMBER)
-        return start, end
+        at_end = OF_IMAGES_AT_END if len(self.sample_shape_) > 1 else OF_TABLES_AT_END
+        return float(ROWS_PER_NUMBER * n_numbers), float(at_end * n_numbers)
 
     def _overcomplete(
         self, rows: Tensor, step: int, coarsening: Literal["auto"] | None = None

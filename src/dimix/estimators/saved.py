@@ -140,6 +140,7 @@ def _left_out(estimator: Any) -> list[str]:
 def _fitted(estimator: Any) -> dict[str, Any]:
     return {
         "sample_shape": list(estimator.sample_shape_),
+        "widths": list(estimator.networks_.widths) if estimator.architecture == "mlp" else None,
         "feature_names": name_entries(estimator),
         "likelihood": estimator.likelihood_,
         "seed": estimator.seed_,
@@ -184,12 +185,17 @@ def _read_estimator(kind: type[Any], config: Claims) -> Any:
 
 
 def _read_architecture(network: Claims) -> Architecture:
-    name, widths = network.choice(ARCHITECTURE, NAMED), network.value("widths", WIDTHS)
+    name = network.choice(ARCHITECTURE, NAMED)
+    return _read_widths(network, name) or name  # type: ignore[return-value]
+
+
+def _read_widths(section: Claims, architecture: object) -> MLP | None:
+    widths = section.value("widths", WIDTHS)
     if widths is None:
-        return name  # type: ignore[return-value]
-    if name != "mlp" or not 1 <= len(widths) <= MOST_LAYERS or not _are_sizes(widths):
+        return None
+    if architecture != "mlp" or not 1 <= len(widths) <= MOST_LAYERS or not _are_sizes(widths):
         allowed = f"null or, for 'mlp', 1 to {MOST_LAYERS} sizes up to {LARGEST_SIZE}"
-        raise network.error("widths", f"must be {allowed}, got {short(widths)}")
+        raise section.error("widths", f"must be {allowed}, got {short(widths)}")
     return MLP(widths)
 
 
@@ -203,6 +209,9 @@ def _read_fitted(estimator: Any, fitted: Claims) -> None:
         allowed = f"1 to {MOST_AXES} sizes up to {LARGEST_SIZE}"
         raise fitted.error("sample_shape", f"must be {allowed}, got {short(shape)}")
     estimator.sample_shape_ = torch.Size(shape)
+    estimator.networks_ = estimator.architecture  # of a file from before widths were chosen
+    if "widths" in fitted:
+        estimator.networks_ = _read_widths(fitted, estimator.architecture) or estimator.networks_
     estimator.likelihood_ = fitted.choice("likelihood", LIKELIHOODS)
     estimator.seed_ = fitted.whole("seed", low=0, high=2**31)
     read_names(estimator, shape[0], fitted)

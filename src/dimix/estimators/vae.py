@@ -14,7 +14,7 @@ class VAE(LikelihoodMixin, DeepEstimator):
     def build(self, shape: tuple[int, ...]) -> models.VAE:
         """The untrained model for samples of this shape."""
         return models.VAE(
-            shape, self.latent_dim, architecture=self.architecture, likelihood=self.likelihood_
+            shape, self.latent_dim, architecture=self.networks_, likelihood=self.likelihood_
         )
 
     def sample(self, n_samples: int = 1) -> Array:

@@ -21,6 +21,7 @@ from dimix.nets.bodies import (
     encoder_body,
     mlp,
     networks,
+    suited,
 )
 from dimix.nets.heads import (
     Decoder,
@@ -49,5 +50,6 @@ __all__ = [
     "mlp",
     "networks",
     "set_units",
+    "suited",
     "units_for",
 ]

@@ -14,6 +14,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 HIDDEN = (500, 500, 2000)
+"""Widths of Xie, Girshick and Farhadi (2016), usual for MNIST."""
+NARROW, WIDE = 128, 500
+"""Units of the first layer of a network that is as wide as its data ask for."""
 SMALLEST = 5
 """Pixels that an image must be high and wide to be convolved with stride 2 three times.
 
@@ -114,6 +117,22 @@ def networks(architecture: object) -> Networks:
     if isinstance(architecture, type) or not isinstance(architecture, Networks):
         raise ValueError(_no_architecture(architecture))
     return architecture
+
+
+def suited(architecture: Architecture, shape: tuple[int, ...], n_rows: int) -> Architecture:
+    """The architecture, "mlp" with the widths that suit so many samples of a shape."""
+    return MLP(usual_widths(shape, n_rows)) if architecture == "mlp" else architecture
+
+
+def usual_widths(shape: tuple[int, ...], n_rows: int) -> tuple[int, ...]:
+    """W-W-4W, with twice as many units as an image has pixels, or as the root of a table's rows.
+
+    Networks as wide as MNIST's, W = 500, learn a table of some thousand rows by heart, and take
+    several times as long for it; images are seen in views that differ more.
+    """
+    suits = 2 * math.prod(shape) if len(shape) > 1 else round(2 * math.sqrt(n_rows))
+    width = min(max(suits, NARROW), WIDE)
+    return width, width, 4 * width
 
 
 def _no_architecture(found: object) -> str:
