@@ -38,7 +38,7 @@ from dimix.priors import Climb, InfiniteMixture
 from dimix.training import MIXTURE, Scorer, Training, epoch_seed, train
 from dimix.training.moves import MoveComponents, posteriors
 
-ROWS_PER_NUMBER, OF_IMAGES_AT_END, OF_TABLES_AT_END = 450, 75, 50
+ROWS_PER_NUMBER, LAST_OF_IMAGES, LAST_OF_TABLES = 450, 75, 50
 """N_eff of the joint training, in rows for each of the F numbers that describe a component: it
 falls from the first to one of the others as clusters separate. Clusters that still overlap, once
 they are merged, are drawn together and hardly ever separate again; parts of one can be merged
@@ -126,7 +126,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
     def _augment(self, rows: Tensor) -> Augment | None:
         """What makes the views of these flat rows."""
         if self.augment == "auto":
-            if len(self.sample_shape_) > 1:
+            if self._of_images:
                 return RandomWarp()
             share = min(max(FEW_TO_LEARN / len(rows), TOWARDS_NEIGHBOUR), 1.0)
             return Jitter.towards_neighbours(rows, share)
@@ -137,7 +137,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
     ) -> list[dict[str, float]]:
         self.model_.augment = self._augment(rows)
         training = replace(self._training(), schedule="linear")
-        first, second = self.n_epochs(len(rows), images=len(self.sample_shape_) > 1)
+        first, second = self.n_epochs(len(rows), images=self._of_images)
         history = train(self.model_, rows, self._step(training, "pretraining", first), x_val)
         self.model_.give_mixture(self._mixture(rows), self.views, self.prior_weight)
         self.component_labels_: NDArray[np.int64] = np.arange(self._truncation)
@@ -191,6 +191,10 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         return min(max(round(steps * self.batch_size / n_rows), fewest), most)
 
     @property
+    def _of_images(self) -> bool:
+        return len(self.sample_shape_) > 1
+
+    @property
     def _truncation(self) -> int:
         return max(self.n_components, self.n_clusters or 1)
 
@@ -200,8 +204,8 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         if self.coarsening != "auto":
             return float(self.coarsening), float(self.coarsening)
         n_numbers = FullCovariance(self.latent_dim).n_features
-        at_end = OF_IMAGES_AT_END if len(self.sample_shape_) > 1 else OF_TABLES_AT_END
-        return float(ROWS_PER_NUMBER * n_numbers), float(at_end * n_numbers)
+        last = LAST_OF_IMAGES if self._of_images else LAST_OF_TABLES
+        return float(ROWS_PER_NUMBER * n_numbers), float(last * n_numbers)
 
     def _overcomplete(
         self, rows: Tensor, step: int, coarsening: Literal["auto"] | None = None
