@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from benchmarks.elsewhere.data import DATA_SETS
+from benchmarks.elsewhere.data import DATA_SETS, NOT_SEEN
 from benchmarks.elsewhere.methods import METHODS
 from benchmarks.record import Case
 from benchmarks.scores import clusters, spread
@@ -16,7 +16,9 @@ HEAD = ("data set", "rows", "classes", "method", "seeds", "clusters", "acc", "NM
         "NMI, training", "seconds")  # fmt: skip
 SAID = (
     "Written by `python -m benchmarks.elsewhere`. Scores are those of the rows held out, every "
-    "fifth of each class; mean ± standard deviation over the seeds. Clusters: those of each seed."
+    "fifth of each class; mean ± standard deviation over the seeds. Clusters: those of each seed. "
+    f"{', '.join(NOT_SEEN[:-1])} and {NOT_SEEN[-1]} were first looked at when every default had "
+    "been chosen."
 )
 
 

@@ -186,6 +186,8 @@ def test_the_gap_around_the_n_eff_of_training_counts_as_twice_as_wide() -> None:
         assert trained.gap.diagnosis.startswith(f"{n_clusters} clusters")
     whole = replace(chain([4.0, 4.0, 4.0]), trained_n_eff=1e5 * math.exp(-3.5))
     assert whole.gap.n_clusters == 1  # not one a component
+    begun = replace(chain([0.0, 0.0, 4.0]), trained_n_eff=1e5 * math.exp(-3.5))
+    assert begun.gap.n_clusters == 2  # what pays from the beginning is merged
 
 
 def test_a_gap_that_begins_further_down_must_be_twice_as_clear() -> None:

@@ -38,12 +38,15 @@ from dimix.priors import Climb, InfiniteMixture
 from dimix.training import MIXTURE, Scorer, Training, epoch_seed, train
 from dimix.training.moves import MoveComponents, posteriors
 
-ROWS_PER_NUMBER, LAST_OF_IMAGES, LAST_OF_TABLES = 450, 75, 50
+ROWS_PER_NUMBER, LAST_OF_IMAGES, LAST_OF_TABLES = 450, 75, 30
 """N_eff of the joint training, in rows for each of the F numbers that describe a component: it
 falls from the first to one of the others as clusters separate. Clusters that still overlap, once
 they are merged, are drawn together and hardly ever separate again; parts of one can be merged
 later. Views of a table are noise, which brings less together than images' warps do, so that a
 Gaussian shape is taken with less trust."""
+PRIOR_OF_TABLES = 0.25
+"""Weight of the prior's terms in the pre-training on a table. All of N(0, I) presses a few clusters
+into one Gaussian; images, which views bring together, are not torn apart by it."""
 TOWARDS_NEIGHBOUR, FEW_TO_LEARN = 0.5, 1_000
 """How far a view of a table's row is from it, as a share of the way to its neighbour; where
 there are so few rows that networks learn each by heart, further, up to the whole way."""
@@ -66,7 +69,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         n_components: T, the most components there may be; n_clusters, if that is more.
         n_clusters: None finds the number of clusters; a number gives it beforehand.
         coarsening: N_eff, with how many rows' worth of trust a Gaussian shape is taken. "auto"
-            trains with 450, in the end 75 rows (50 of a table's) for each number that describes a
+            trains with 450, in the end 75 rows (30 of a table's) for each number that describes a
             component, which may be more than there are, and cuts the final tree in a clear gap,
             or else at that N_eff.
         augment: a callable that returns random copies of samples [B, ...], "auto" (small
@@ -138,6 +141,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         self.model_.augment = self._augment(rows)
         training = replace(self._training(), schedule="linear")
         first, second = self.n_epochs(len(rows), images=self._of_images)
+        self.model_.prior_weight = 1.0 if self._of_images else PRIOR_OF_TABLES
         history = train(self.model_, rows, self._step(training, "pretraining", first), x_val)
         self.model_.give_mixture(self._mixture(rows), self.views, self.prior_weight)
         self.component_labels_: NDArray[np.int64] = np.arange(self._truncation)

@@ -124,8 +124,8 @@ class Hierarchy:
             widest = int(widths.argmax())
             return widest, bool(widths[widest] >= CLEAR_GAP)
         holding = max(int((ends[:-1] <= trained).sum()) - 1, 0)
-        twice = np.where(np.arange(len(widths)) == holding, 2, 1) if holding else 1
-        chosen = int((widths * twice).argmax())
+        merged = holding > 0 or len(self.leaves) >= len(ends)
+        chosen = int((widths * np.where(np.arange(len(widths)) == holding, 1 + merged, 1)).argmax())
         least = CLEAR_GAP if ends[chosen] <= trained else 2 * CLEAR_GAP
         return (chosen, True) if widths[chosen] >= least else (holding, False)
 
