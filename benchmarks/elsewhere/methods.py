@@ -23,28 +23,36 @@ from sklearn.pipeline import make_pipeline
 from dimix import DeepInfiniteMixture, DirichletProcessGaussianMixture
 
 COMPONENTS = 10
-"""Principal components of the mixtures' rows: as many as the deep model has latents."""
+"""Principal components of the mixtures' rows: as many as the deep model has latents, or there are."""
 
 
-def infinite(n_classes: int, seed: int) -> Any:
+def infinite(data: DataSet, seed: int) -> Any:
     return DeepInfiniteMixture(random_state=seed, progress=False)
 
 
-def mixture(n_classes: int, seed: int) -> Any:
+def mixture(data: DataSet, seed: int) -> Any:
     model = DirichletProcessGaussianMixture(50, coarsening="auto", random_state=seed)
-    return make_pipeline(PCA(COMPONENTS, random_state=seed), model)
+    return make_pipeline(components(data, seed), model)
 
 
-def finite_mixture(n_classes: int, seed: int) -> Any:
-    model = GaussianMixture(n_classes, n_init=10, random_state=seed)
-    return make_pipeline(PCA(COMPONENTS, random_state=seed), model)
+def finite_mixture(data: DataSet, seed: int) -> Any:
+    model = GaussianMixture(n_classes(data), n_init=10, random_state=seed)
+    return make_pipeline(components(data, seed), model)
 
 
-def k_means(n_classes: int, seed: int) -> Any:
-    return KMeans(n_classes, n_init=10, random_state=seed)
+def k_means(data: DataSet, seed: int) -> Any:
+    return KMeans(n_classes(data), n_init=10, random_state=seed)
 
 
-METHODS: Mapping[str, Callable[[int, int], Any]] = {
+def n_classes(data: DataSet) -> int:
+    return len(np.unique(data.train_labels))
+
+
+def components(data: DataSet, seed: int) -> PCA:
+    return PCA(min(COMPONENTS, *flat(data.train).shape), random_state=seed)
+
+
+METHODS: Mapping[str, Callable[[DataSet, int], Any]] = {
     "DeepInfiniteMixture": infinite,
     "DirichletProcessGaussianMixture, 10 PCs": mixture,
     "GaussianMixture, 10 PCs, K known": finite_mixture,
@@ -55,10 +63,9 @@ OURS = "DeepInfiniteMixture"
 
 def case(method: str, data: DataSet, seed: int) -> Case:
     """Scores of one fit on the rows it saw and on those held out, and its seconds."""
-    n_classes = len(np.unique(data.train_labels))
     deep = method == OURS
     train, test = (X if deep else flat(X) for X in (data.train, data.test))
-    model = METHODS[method](n_classes, seed)
+    model = METHODS[method](data, seed)
     started = perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -68,7 +75,7 @@ def case(method: str, data: DataSet, seed: int) -> Case:
     return {
         "rows": len(train),
         "shape": list(data.train.shape[1:]),
-        "classes": n_classes,
+        "classes": n_classes(data),
         "seconds": rounded(seconds, 3),
         **{part: scores(model.predict(X), labels) for part, (X, labels) in scored.items()},
     }
