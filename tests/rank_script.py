@@ -9,6 +9,7 @@ from jaxtyping import install_import_hook
 install_import_hook("dimix", "typechecker.check")
 
 import numpy as np  # noqa: E402
+import pytest  # noqa: E402
 import torch  # noqa: E402
 from sklearn.datasets import load_digits, make_blobs  # noqa: E402
 
