@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from dimix.cli import app
@@ -30,6 +31,10 @@ def answer(*arguments: object) -> Any:
 
 
 def run_tiny(*arguments: object) -> None:
-    """In a process of its own: a command on networks so narrow that they train in a moment."""
+    """In a process of its own: a command on networks so narrow that they train in a moment.
+
+    One thread: with two, a busy machine rounds now one way, now another.
+    """
+    torch.set_num_threads(1)
     narrow(pytest.MonkeyPatch())
     app([str(a) for a in arguments])
