@@ -23,7 +23,7 @@ from sklearn.pipeline import make_pipeline
 from dimix import DeepInfiniteMixture, DirichletProcessGaussianMixture
 
 COMPONENTS = 10
-"""Principal components of the mixtures' rows, as the deep model has latents; fewer if there are."""
+"""Principal components of the mixtures' rows, as many as the deep model has latents, or columns."""
 
 
 def infinite(data: DataSet, seed: int) -> Any:
