@@ -1,6 +1,7 @@
 """The baselines on few images: the autoencoder, VaDE's bound and training, the page."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -59,7 +60,7 @@ def test_the_bound_is_below_the_likelihood_of_its_draws(rows, model):
     torch.manual_seed(0)
     x = rows[:1]
     with torch.no_grad():
-        bounds = -torch.stack([model.loss(x) for _ in range(300)])
+        bounds = -torch.stack([model.objective(x).loss for _ in range(300)])
         q = model.networks.encoder(x)
         z = q.sample((3000,))[:, 0]
         prior = torch.logsumexp(model.log_weights() + model.expected_log_density(z), dim=1)
@@ -68,13 +69,25 @@ def test_the_bound_is_below_the_likelihood_of_its_draws(rows, model):
     assert float(bounds.mean()) <= float(likelihood) + 0.1
 
 
-def test_training_raises_the_bound_and_predicts(rows, monkeypatch):
-    monkeypatch.setattr(vade, "autoencoder", lambda x, seed: autoencoder.autoencoder(x, seed, 30))
+@pytest.fixture
+def briefly(monkeypatch):
+    """The autoencoder of VaDE, trained for 30 epochs."""
+    monkeypatch.setattr(vade, "autoencoder", partial(autoencoder.autoencoder, epochs=30))
+
+
+def test_training_raises_the_bound_and_predicts(rows, briefly):
     before, after = (vade.vade(rows, 5, seed=0, epochs=epochs) for epochs in (0, 15))
     with torch.no_grad():
-        assert float(after.loss(rows)) < float(before.loss(rows)) - 1
+        assert float(after.objective(rows).loss) < float(before.objective(rows).loss) - 1
     assert after.predict(rows).shape == (200,)
     assert after.predict(rows).max() < 5
+
+
+def test_a_training_cut_short_is_gone_on_with(rows, briefly, tmp_path):
+    at_once = vade.vade(rows, 5, seed=0, epochs=4)
+    first, whole = (vade.vade(rows, 5, seed=0, epochs=e, folder=tmp_path) for e in (2, 4))
+    assert whole.seconds > first.seconds
+    torch.testing.assert_close(whole.state_dict(), at_once.state_dict())
 
 
 def test_the_page_begins_with_ours():
