@@ -4,8 +4,10 @@
 
 Trains on the first 10,000 images of MNIST, three seeds of each variant, and scores on its 10,000
 test images; by epoch as well, for the largest fall of NMI from one epoch to the next. All that
-a variant does not name is the default. Adds what is missing in
-results/infinite-mnist/ablation.json, and writes ablation.md beside it.
+a variant does not name is the default, and what it does alike it does once: most variants go on
+from one pre-training, whose seconds count for each. Adds what is missing in
+results/infinite-mnist/ablation.json, and writes ablation.md beside it; a fit that was cut short
+is gone on with.
 """
 
 import argparse
@@ -29,12 +31,13 @@ from dimix.data import load
 from dimix.data.base import ImageData
 from dimix.metrics import clustering_scores
 from dimix.priors import InfiniteMixture
-from dimix.records import atomic_write
+from dimix.records import atomic_write, read_curves
 from dimix.training import MIXTURE, Training, epoch_seed
 from dimix.training.moves import MoveComponents, posteriors
 
 ROWS, SEEDS = 10_000, 3
 RECORD = ROOT / "results" / "infinite-mnist" / "ablation.json"
+FOLDER = ROOT / "runs" / "benchmarks" / "ablation"
 SETTINGS = {"rows": ROWS, "threads": torch.get_num_threads()}
 
 
@@ -122,12 +125,30 @@ VARIANTS: Mapping[str, Callable[..., DeepInfiniteMixture]] = {
 }
 
 
-def case(variant: str, seed: int, train: ImageData, test: ImageData) -> Case:
+OWN_PRETRAINING = {"no views", "constant learning rate"}
+"""Variants that differ from the default from the first step on."""
+
+
+def folder_of(variant: str, seed: int, base: Path) -> Path:
+    """A folder for the variant's checkpoints, in which what it does alike is the default's."""
+    folder, default = (base / f"seed{seed}" / name for name in (variant, "default"))
+    folder.mkdir(parents=True, exist_ok=True)
+    alike = [] if variant in {"default", *OWN_PRETRAINING} else ["pretraining"]
+    for step in ["pretraining", "joint"] if variant == "no hierarchy" else alike:
+        (default / step).mkdir(parents=True, exist_ok=True)
+        if not (folder / step).exists():
+            (folder / step).symlink_to(default / step)
+    return folder
+
+
+def case(variant: str, seed: int, train: ImageData, test: ImageData, base: Path = FOLDER) -> Case:
     """Scores of one fit on the test images, and its seconds, the scores by epoch among them."""
-    model = VARIANTS[variant](random_state=seed, progress=False)
+    folder = folder_of(variant, seed, base)
+    done = sum(read_curves(file)["seconds"].sum() for file in folder.glob("*/curves.csv"))
+    model = VARIANTS[variant](random_state=seed, progress=False, checkpoint_dir=folder)
     started = perf_counter()
     model.fit(train.images, scorer=partial(nmi, test=test))
-    seconds = perf_counter() - started
+    seconds = perf_counter() - started + float(done)
     found = scores.scores(model.predict(test.images), test.labels)
     by_epoch = np.array([row.get("nmi", np.nan) for row in model.history_])
     return found | {"largest_fall": largest_fall(by_epoch), "seconds": rounded(seconds, 3)}

@@ -1,6 +1,7 @@
 """The ablation's variants on a few images, its page, and the committed record."""
 
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -8,7 +9,6 @@ import pytest
 from benchmarks.record import read
 
 from benchmarks import ablation
-from dimix import DeepInfiniteMixture
 from dimix.data import load
 from dimix.nets import MLP
 
@@ -53,15 +53,37 @@ def test_the_page_holds_the_means_over_seeds():
     assert "| 0.010 ± 0.000 | 10 |" in page
 
 
-def test_a_case_has_the_largest_fall_of_the_joint_training(monkeypatch):
-    by_epoch = iter([0.5, 0.75, 0.625])  # SMALL has three epochs
+@pytest.fixture
+def images():
     digits = load("digits", "train")
-    images = replace(digits, images=digits.images[:120], labels=digits.labels[:120])
-    quick = {"default": lambda **given: DeepInfiniteMixture(**SMALL | given)}
-    monkeypatch.setattr(ablation, "VARIANTS", quick)
+    return replace(digits, images=digits.images[:120], labels=digits.labels[:120])
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Every variant as SMALL."""
+    small = {name: partial(made, **SMALL) for name, made in ablation.VARIANTS.items()}
+    monkeypatch.setattr(ablation, "VARIANTS", small)
+
+
+def test_a_case_has_the_largest_fall_of_the_joint_training(monkeypatch, quick, images, tmp_path):
+    by_epoch = iter([0.5, 0.75, 0.625])  # SMALL has three epochs
     monkeypatch.setattr(ablation, "nmi", lambda model, test: {"nmi": next(by_epoch)})
-    case = ablation.case("default", 0, images, images)
+    case = ablation.case("default", 0, images, images, tmp_path)
     assert case["largest_fall"] == 0.125
+
+
+def test_what_variants_do_alike_is_done_once(quick, images, tmp_path):
+    ablation.case("T = 40", 0, images, images, tmp_path)
+    begun = (tmp_path / "seed0" / "default" / "pretraining" / "last.ckpt").stat().st_mtime_ns
+    for variant in ("default", "no hierarchy", "no views"):
+        assert ablation.case(variant, 0, images, images, tmp_path)["largest_fall"] < 1
+    for variant in ("T = 40", "default", "no hierarchy"):
+        checkpoint = tmp_path / "seed0" / variant / "pretraining" / "last.ckpt"
+        assert checkpoint.stat().st_mtime_ns == begun  # and so have the same bytes
+    for step, alike in (("joint", ["default", "no hierarchy"]), ("pretraining", ["no views"])):
+        folders = {(tmp_path / "seed0" / variant / step).resolve() for variant in alike}
+        assert folders == {tmp_path / "seed0" / alike[0] / step}
 
 
 @pytest.mark.skipif(not ablation.RECORD.exists(), reason="there is no record yet")
