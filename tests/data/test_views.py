@@ -66,3 +66,10 @@ def test_repetitions_are_no_neighbours() -> None:
 def test_rows_that_are_all_the_same_get_no_noise() -> None:
     assert Jitter.towards_neighbours(torch.full((7, 2), 1e6), 1.0) is None
     assert Jitter.towards_neighbours(torch.ones(1, 2), 1.0) is None
+
+
+def test_noise_does_not_drown_columns_of_few_values() -> None:
+    rows = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 4)  # neighbours are one step apart
+    jitter = Jitter.towards_neighbours(rows, 1.0)
+    assert jitter is not None
+    assert jitter.sd == pytest.approx(0.25)  # half of the columns' spread, not all of it

@@ -16,6 +16,9 @@ ASKED, AMONG = 1_000, 100_000
 """Rows whose neighbours are looked for, and among how many: more would say the same."""
 SAME = 1e-6
 """Rows nearer to each other than this share of their spread are repetitions."""
+MOST = 0.5
+"""Noise has at most this share of the spread of the columns. Where these hold a few values each,
+the next row is so far that more would drown what tells rows apart."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +84,16 @@ class Jitter:
     def towards_neighbours(cls, rows: Float[Tensor, "N P"], share: float) -> "Jitter | None":
         """Noise that moves a row by ``share`` of the way to its nearest neighbour.
 
-        The median over rows is taken. None where all rows are the same.
+        The median over rows is taken, and half of the columns' spread at most. None where all
+        rows are the same.
         """
-        ways = _nearest(rows[:: math.ceil(len(rows) / AMONG)].double().numpy())
+        some = rows[:: math.ceil(len(rows) / AMONG)].double().numpy()
+        ways = _nearest(some)
         found = ways[np.isfinite(ways)]
-        return cls(share * float(np.median(found) / rows.shape[1] ** 0.5)) if len(found) else None
+        if not len(found):
+            return None
+        near, spread = float(np.median(found)) / rows.shape[1] ** 0.5, some.var(0).mean() ** 0.5
+        return cls(min(share * near, MOST * float(spread)))
 
 
 def _nearest(rows: Float[np.ndarray, "N P"]) -> Float[np.ndarray, " M"]:
