@@ -130,6 +130,15 @@ def test_a_stopped_fit_goes_on_to_the_same_end(table: tuple, tmp_path: Path) -> 
     assert whole.moves_ == again.moves_
 
 
+def test_latents_that_tell_nothing_are_said_to_be() -> None:
+    """Noise that is the same in all directions is worth no latents to a decoder."""
+    X = np.random.default_rng(0).normal(size=(200, 6)).astype(np.float32)
+    model = DeepInfiniteMixture(**QUICK | {"epochs": 150, "prior_weight": 4.0})
+    with pytest.warns(UserWarning, match="posterior collapse.*DirichletProcessGaussianMixture"):
+        model.fit(X)
+    assert model.n_clusters_ == 1
+
+
 def test_images_are_moved_and_tables_are_given_noise(table: tuple) -> None:
     quick = QUICK | {"pretrain_epochs": 1, "epochs": 1}
     images = np.random.default_rng(0).integers(0, 256, size=(80, 8, 8), dtype=np.uint8)

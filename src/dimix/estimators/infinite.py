@@ -57,6 +57,8 @@ FEW_IMAGES = (2_000, 1, 500)
 """Where JOINT would make fewer minibatches of images, there are as many epochs as make these."""
 ROUNDS = 20
 """How often in the joint training moves are tried: often enough for merges to come one by one."""
+TELLS = 1e-4
+"""Latents whose means vary by less than this share of their variances tell nothing about X."""
 BEGIN, END = 0, 2**31
 """Where the seeds of the mixtures before and after the joint training come from."""
 
@@ -151,6 +153,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             history.append(row | {"epoch": row["epoch"] + first})
         self.moves_ = mover.moves
         self._settle(rows)
+        self._warn_of_collapse(rows)
         return history
 
     def _mover(self, rows: Tensor, epochs: int) -> MoveComponents:
@@ -210,6 +213,18 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         n_numbers = FullCovariance(self.latent_dim).n_features
         last = LAST_OF_IMAGES if self._of_images else LAST_OF_TABLES
         return float(ROWS_PER_NUMBER * n_numbers), float(last * n_numbers)
+
+    def _warn_of_collapse(self, rows: Tensor) -> None:
+        """Say so where q(z | x) has become the same for all x."""
+        mean, var = posteriors(self.model_, rows)
+        between, within = mean.var(0, correction=0), var.mean(0)
+        if self.n_clusters_ == 1 < len(rows) and bool((between < TELLS * within).all()):
+            warnings.warn(
+                "the latents tell nothing about X (posterior collapse): the decoder takes all that "
+                "varies for noise, and one cluster does not mean that there is no other; "
+                "DirichletProcessGaussianMixture clusters X itself",
+                stacklevel=2,
+            )
 
     def _overcomplete(
         self, rows: Tensor, step: int, coarsening: Literal["auto"] | None = None
