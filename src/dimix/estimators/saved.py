@@ -140,11 +140,17 @@ def _left_out(estimator: Any) -> list[str]:
 def _fitted(estimator: Any) -> dict[str, Any]:
     return {
         "sample_shape": list(estimator.sample_shape_),
-        "widths": list(estimator.networks_.widths) if estimator.architecture == "mlp" else None,
+        "widths": _widths_that_mlp_took(estimator),
         "feature_names": name_entries(estimator),
         "likelihood": estimator.likelihood_,
         "seed": estimator.seed_,
     }
+
+
+def _widths_that_mlp_took(estimator: Any) -> list[int] | None:
+    """None where `architecture` is another, or was when the network was made."""
+    took_some = estimator.architecture == "mlp" and isinstance(estimator.networks_, MLP)
+    return list(estimator.networks_.widths) if took_some else None
 
 
 def _network(model: torch.nn.Module) -> dict[str, Tensor]:
