@@ -1,16 +1,17 @@
 """What each part of the deep infinite mixture brings, and how much its constants matter.
 
-    python -m benchmarks.ablation --data-dir DIR
+    python -m benchmarks.ablation --data-dir DIR [--rows 60000] [--seed S] [--variant NAME]
 
-Trains on the first 10,000 images of MNIST, three seeds of each variant, and scores on its 10,000
-test images; by epoch as well, for the largest fall of NMI from one epoch to the next. All that
-a variant does not name is the default, and what it does alike it does once: most variants go on
-from one pre-training, whose seconds count for each. Adds what is missing in
+Trains on the first 10,000 images of MNIST, or so many, three seeds of each variant, and scores
+on its 10,000 test images; by epoch as well, for the largest fall of NMI from one epoch to the
+next. All that a variant does not name is the default, and what it does alike it does once: most
+variants go on from one pre-training, whose seconds count for each. Adds what is missing in
 results/infinite-mnist/ablation.json, and writes ablation.md beside it; a fit that was cut short
 is gone on with.
 """
 
 import argparse
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -38,7 +39,7 @@ from dimix.training.moves import MoveComponents, posteriors
 ROWS, SEEDS = 10_000, 3
 RECORD = ROOT / "results" / "infinite-mnist" / "ablation.json"
 FOLDER = ROOT / "runs" / "benchmarks" / "ablation"
-SETTINGS = {"rows": ROWS, "threads": torch.get_num_threads()}
+SETTINGS = {"threads": torch.get_num_threads()}
 
 
 class WithoutHierarchy(DeepInfiniteMixture):
@@ -46,6 +47,14 @@ class WithoutHierarchy(DeepInfiniteMixture):
 
     def _settle(self, rows: Tensor) -> None:
         self.n_clusters_ = self._truncation
+
+
+class WithoutCoarsening(DeepInfiniteMixture):
+    """Every image counts once."""
+
+    def _train(self, rows: Tensor, *further: Any) -> list[dict[str, float]]:
+        self.coarsening = float(len(rows))
+        return super()._train(rows, *further)
 
 
 class ScaledNEff(DeepInfiniteMixture):
@@ -112,7 +121,7 @@ def _stand_still(mixture: InfiniteMixture) -> None:
 VARIANTS: Mapping[str, Callable[..., DeepInfiniteMixture]] = {
     "default": DeepInfiniteMixture,
     "no views": partial(DeepInfiniteMixture, augment=None),
-    "no coarsening (N_eff = N)": partial(DeepInfiniteMixture, coarsening=float(ROWS)),
+    "no coarsening (N_eff = N)": WithoutCoarsening,
     "half of N_eff": HalfNEff,
     "twice N_eff": TwiceNEff,
     "constant learning rate": ConstantRate,
@@ -141,7 +150,7 @@ def folder_of(variant: str, seed: int, base: Path) -> Path:
     return folder
 
 
-def case(variant: str, seed: int, train: ImageData, test: ImageData, base: Path = FOLDER) -> Case:
+def case(variant: str, seed: int, train: ImageData, test: ImageData, base: Path) -> Case:
     """Scores of one fit on the test images, and its seconds, the scores by epoch among them."""
     folder = folder_of(variant, seed, base)
     done = sum(read_curves(file)["seconds"].sum() for file in folder.glob("*/curves.csv"))
@@ -159,35 +168,46 @@ def nmi(model: DeepInfiniteMixture, test: ImageData) -> dict[str, float]:
     return {"nmi": clustering_scores(test.labels, model.predict(test.images)).nmi}
 
 
-def first_images(data_dir: Path) -> tuple[ImageData, ImageData]:
+def first_images(data_dir: Path, rows: int) -> tuple[ImageData, ImageData]:
     """The images to train on, and those to score on."""
     train, test = load("mnist", "train", data_dir), load("mnist", "test", data_dir)
-    return replace(train, images=train.images[:ROWS], labels=train.labels[:ROWS]), test
+    return replace(train, images=train.images[:rows], labels=train.labels[:rows]), test
+
+
+def part_of(rows: int) -> str:
+    """The record's part with these images."""
+    return f"{rows:,} images"
 
 
 def page(record: dict[str, Any]) -> str:
-    """A row for each variant that has been run."""
-    cases = record["ablation"]["cases"]
-    of = {
-        variant: [case for name, case in cases.items() if name.rpartition(", seed")[0] == variant]
-        for variant in VARIANTS
-    }
-    run = {variant: found for variant, found in of.items() if found}
+    """A row for each variant that has been run, those on other numbers of images last."""
+    run: dict[str, list[Case]] = defaultdict(list)
+    for part in sorted(record, key=lambda part: part != part_of(ROWS)):
+        by_variant = sorted(record[part]["cases"].items(), key=lambda case: _place(case[0]))
+        for name, found in by_variant:
+            variant = name.rpartition(", seed")[0]
+            run[variant if part == part_of(ROWS) else f"{variant}, {part}"].append(found)
     return scores.page("variant", run, {"largest_fall": "largest fall of NMI"})
+
+
+def _place(name: str) -> int:
+    return list(VARIANTS).index(name.rpartition(", seed")[0])
 
 
 def main() -> None:
     """Run what the record lacks, then write the page."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.ablation", description=__doc__)
     parser.add_argument("--data-dir", type=Path, required=True, help="holds the folder mnist")
+    parser.add_argument("--rows", type=int, default=ROWS, help="of the training images, from first")
+    parser.add_argument("--seed", type=int, action="append", help="only these")
     parser.add_argument("--variant", action="append", choices=VARIANTS, help="only these")
     parser.add_argument("--out", type=Path, default=RECORD)
     arguments = parser.parse_args()
-    train, test = first_images(arguments.data_dir)
-    for seed in range(SEEDS):
+    data, part = first_images(arguments.data_dir, arguments.rows), part_of(arguments.rows)
+    for seed in arguments.seed or range(SEEDS):
         for variant in arguments.variant or VARIANTS:
-            run = {f"{variant}, seed {seed}": partial(case, variant, seed, train, test)}
-            run_missing(arguments.out, "ablation", SETTINGS, run)
+            run = {f"{variant}, seed {seed}": partial(case, variant, seed, *data, FOLDER / part)}
+            run_missing(arguments.out, part, SETTINGS, run)
             with atomic_write(arguments.out.with_suffix(".md")) as file:
                 file.write(page(read(arguments.out)))
 

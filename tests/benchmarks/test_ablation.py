@@ -48,9 +48,11 @@ def test_the_page_holds_the_means_over_seeds():
     score = {"acc": 0.5, "nmi": 0.25, "cs": 0.25, "ari": 0.1, "n_clusters": 3}
     score |= {"largest_fall": 0.01, "seconds": 10.0}
     cases = {"no views, seed 0": score, "no views, seed 1": score | {"acc": 0.7, "n_clusters": 2}}
-    page = ablation.page({"ablation": {"cases": cases}})
+    record = {"60,000 images": {"cases": {"default, seed 0": score}}}
+    page = ablation.page(record | {ablation.part_of(ablation.ROWS): {"cases": cases}})
     assert "| no views | 2 | 2, 3 | 0.600 ± 0.141 | 0.250 ± 0.000 |" in page
     assert "| 0.010 ± 0.000 | 10 |" in page
+    assert page.splitlines()[-1].startswith("| default, 60,000 images | 1 | 3 | 0.500 |")
 
 
 @pytest.fixture
