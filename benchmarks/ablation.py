@@ -134,19 +134,20 @@ VARIANTS: Mapping[str, Callable[..., DeepInfiniteMixture]] = {
 }
 
 
-OWN_PRETRAINING = {"no views", "constant learning rate"}
-"""Variants that differ from the default from the first step on."""
+ANEW = {"default", "no views", "constant learning rate"}
+"""Variants that are pre-trained anew; the others go on from the default's pre-training."""
 
 
 def folder_of(variant: str, seed: int, base: Path) -> Path:
-    """A folder for the variant's checkpoints, in which what it does alike is the default's."""
-    folder, default = (base / f"seed{seed}" / name for name in (variant, "default"))
+    """A folder for the variant's checkpoints; what it does as the default does is linked there."""
+    alike = [] if variant in ANEW else ["pretraining"]
+    alike += ["joint"] if variant == "no hierarchy" else []
+    folder = base / f"seed{seed}" / variant
     folder.mkdir(parents=True, exist_ok=True)
-    alike = [] if variant in {"default", *OWN_PRETRAINING} else ["pretraining"]
-    for step in ["pretraining", "joint"] if variant == "no hierarchy" else alike:
-        (default / step).mkdir(parents=True, exist_ok=True)
-        if not (folder / step).exists():
-            (folder / step).symlink_to(default / step)
+    for step in alike:
+        (folder.parent / "default" / step).mkdir(parents=True, exist_ok=True)
+        if not (folder / step).is_symlink():
+            (folder / step).symlink_to(Path("..") / "default" / step)
     return folder
 
 
