@@ -184,23 +184,14 @@ def test_the_gap_around_the_n_eff_of_training_counts_as_twice_as_wide() -> None:
         trained = replace(tree, trained_n_eff=1e5 * math.exp(-height))
         assert trained.gap.n_clusters == n_clusters
         assert trained.gap.diagnosis.startswith(f"{n_clusters} clusters")
-    whole = replace(chain([4.0, 4.0, 4.0]), trained_n_eff=1e5 * math.exp(-3.5))
-    assert whole.gap.n_clusters == 1  # not one a component
-    begun = replace(chain([0.0, 0.0, 4.0]), trained_n_eff=1e5 * math.exp(-3.5))
-    assert begun.gap.n_clusters == 2  # what pays from the beginning is merged
 
 
-def test_a_gap_that_begins_further_down_must_be_twice_as_clear() -> None:
-    """Down to half of the N_eff of training; the gaps after 2.0 are of a factor of 3.3 and 7.4."""
-    trained = 1e5 * math.exp(-1.8)
-    narrow, wide = (
-        replace(chain([0.5, 1.0, 1.6, 2.0, end, 5.0, 6.0, 7.0, 8.0]), trained_n_eff=trained)
-        for end in (3.2, 4.0)
-    )
-    assert (wide.gap.n_clusters, wide.gap.clear) == (6, True)
-    assert (narrow.gap.n_clusters, narrow.gap.clear) == (7, False)
-    further = replace(wide, trained_n_eff=1e5 * math.exp(-1.2))  # 2.0 is below half of it
-    assert not further.gap.clear
+def test_what_training_brought_apart_is_not_put_together_for_want_of_rows() -> None:
+    """One cluster, in the end, lasts however few rows there are."""
+    for height in (0.0, 0.3):
+        trained = replace(chain([0.4, 0.5]), trained_n_eff=1e5 * math.exp(-height))
+        assert (trained.gap.n_clusters, trained.gap.clear) == (3, False)
+    assert chain([0.4, 0.5]).gap.n_clusters == 1
 
 
 def test_where_no_gap_is_clear_the_n_eff_of_training_decides() -> None:

@@ -103,11 +103,9 @@ class Hierarchy:
         count as heights, so that one cluster and one a component are allowed answers. Of fewer
         than F log F rows, components stay clusters.
 
-        Of rows that were brought apart, the gap that holds ``trained_n_eff`` counts as twice as
-        wide, unless nothing is merged in it: there may just be too few components. They are
-        hardly put together again for want of rows: a gap begins above half of ``trained_n_eff``,
-        and below the whole it must be twice as clear. Where none is clear, it is the one that
-        holds ``trained_n_eff``.
+        Rows that were brought apart are not put together again for want of rows: the gap begins
+        above ``trained_n_eff``; the one that holds it counts as twice as wide, and is chosen
+        where none is clear.
         """
         ends = self._gap_ends()
         chosen, clear = self._chosen(ends)
@@ -118,16 +116,15 @@ class Hierarchy:
 
     def _chosen(self, ends: Float64[np.ndarray, " ends"]) -> tuple[int, bool]:
         """Which of the gaps between ``ends`` it is, and whether it is clear."""
-        trained = math.log(self.n_rows / max(self.trained_n_eff, 1.0))
-        widths = np.where(ends[:-1] <= trained + math.log(2), np.diff(ends), 0.0)
-        if not self.trained_n_eff:
-            widest = int(widths.argmax())
-            return widest, bool(widths[widest] >= CLEAR_GAP)
-        holding = max(int((ends[:-1] <= trained).sum()) - 1, 0)
-        merged = holding > 0 or len(self.leaves) >= len(ends)
-        chosen = int((widths * np.where(np.arange(len(widths)) == holding, 1 + merged, 1)).argmax())
-        least = CLEAR_GAP if ends[chosen] <= trained else 2 * CLEAR_GAP
-        return (chosen, True) if widths[chosen] >= least else (holding, False)
+        trained = max(math.log(self.n_rows / max(self.trained_n_eff, 1.0)), 0.0)
+        begins_above = ends[:-1] <= trained
+        widths = np.where(begins_above, np.diff(ends), 0.0)
+        weighed, holding = widths.copy(), int(begins_above.sum()) - 1
+        if self.trained_n_eff:
+            weighed[holding] *= 2
+        widest = int(weighed.argmax())
+        clear = bool(widths[widest] >= CLEAR_GAP)
+        return holding if self.trained_n_eff and not clear else widest, clear
 
     def _gap_ends(self) -> Float64[np.ndarray, " ends"]:
         """0, the heights above it, and the height of F log F rows, which none of them leaves."""
