@@ -44,6 +44,8 @@ def test_the_likelihood_is_chosen_by_how_grey_the_data_are(images: np.ndarray) -
         (ink / 255, "bernoulli"),
         (ink / 100, "gaussian"),
         (ink / 255 - 0.5, "gaussian"),
+        (ink.reshape(len(ink), -1)[:, :32], "bernoulli"),
+        (ink.reshape(len(ink), -1)[:, :31], "gaussian"),  # too few to tell much
     ):
         assert VAE(**QUICK).fit(X).likelihood_ == expected
 

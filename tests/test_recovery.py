@@ -8,6 +8,7 @@ the default; true labels only score.
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import make_blobs
 
 from dimix import DeepInfiniteMixture
 from dimix.metrics import clustering_scores
@@ -68,3 +69,23 @@ def test_clusters_of_unit_vectors_are_recovered(n_clusters: int) -> None:
     model = DeepInfiniteMixture(architecture=MLP((64, 64)), random_state=0, progress=False).fit(X)
     assert model.n_clusters_ == n_clusters
     assert clustering_scores(y, model.predict(X)).acc > 0.97
+
+
+@pytest.mark.slow
+def test_few_rows_in_a_plane_are_not_one_cluster() -> None:
+    """Four blobs of which two overlap, as they come; the networks' width is the default too."""
+    X, y = make_blobs(300, 2, centers=4, random_state=1)
+    model = DeepInfiniteMixture(random_state=0, progress=False).fit(X)
+    assert model.n_clusters_ in {3, 4}
+    assert clustering_scores(y, model.predict(X)).nmi > 0.75
+
+
+@pytest.mark.slow
+def test_answers_of_yes_and_no_are_not_one_cluster() -> None:
+    """400 rows of 12 answers, each turned round with probability 0.05."""
+    g = torch.Generator().manual_seed(0)
+    kinds = torch.randint(2, (4, 12), generator=g)
+    labels = torch.randint(4, (400,), generator=g)
+    X = kinds[labels] ^ (torch.rand(400, 12, generator=g) < 0.05)
+    model = DeepInfiniteMixture(random_state=0, progress=False).fit(X.numpy())
+    assert clustering_scores(labels.numpy(), model.predict(X.numpy())).nmi > 0.9

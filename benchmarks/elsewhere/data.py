@@ -149,10 +149,10 @@ def embeddings() -> DataSet:
 
 KEELS = (
     *("texture", "penbased", "satimage", "segment", "letter"),
-    *("optdigits", "twonorm", "vowel", "vehicle", "ring", "led7digit"),
+    *("optdigits", "twonorm", "vowel", "vehicle", "ring", "led7digit", "housevotes"),
 )
-NOT_SEEN = ("wisconsin", "movement_libras", "banana", "housevotes", "mushroom")
-"""Tables that were first looked at when every default had been chosen."""
+NOT_SEEN = ("wisconsin", "movement_libras", "banana", "mushroom")
+"""Tables on which nothing was chosen."""
 DATA_SETS: dict[str, Callable[[], DataSet]] = {
     "mnist-5k": partial(packaged, "mnist-5k"),
     "digits": partial(packaged, "digits"),

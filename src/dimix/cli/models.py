@@ -73,11 +73,13 @@ def _few_rows(X: Shaped[np.ndarray, "N *shape"]) -> list[str]:
 
 
 def _likelihood(X: Shaped[np.ndarray, "N *shape"]) -> tuple[str, str]:
-    from dimix.estimators.inputs import as_tensor, likelihood_of
+    from dimix.estimators.inputs import FEWEST_BITS, as_tensor, likelihood_of
 
     found = likelihood_of(as_tensor(X))
     if _leaves_the_ends(X):
         return found, f"values from {X.min():.4g} to {X.max():.4g} leave [0, 1]"
+    if X[0].size < FEWEST_BITS:
+        return found, f"samples have fewer than {FEWEST_BITS} numbers"
     unit = "bytes" if X.dtype == np.uint8 else "values in [0, 1]"
     ends = "nearly all close to an end" if found == "bernoulli" else "many far from both ends"
     return found, f"{unit}, {ends}"

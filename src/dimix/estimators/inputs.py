@@ -18,6 +18,9 @@ from dimix.training import CHUNK, as_float
 NEAR_AN_END, MOST_GREYS = 0.1, 0.2
 """Numbers in [0, 1] are black or white within the first of 0 or 1, else grey; of data for the
 Bernoulli likelihood at most the second share is grey."""
+FEWEST_BITS = 32
+"""Numbers a sample must have for the Bernoulli likelihood: each tells log 2 nats at most, and of
+few bits a decoder learns less than latents cost."""
 
 UNEVEN = 100.0
 """How many times as much as most a column may vary without a warning."""
@@ -58,8 +61,10 @@ def check_rows(
 def likelihood_of(rows: Tensor) -> Likelihood:
     """The likelihood for checked data: "bernoulli" if they lie in [0, 1], mostly at its ends.
 
-    Of greys it tells little: it takes them for doubt between the ends.
+    Of greys it tells little: it takes them for doubt between the ends; and of few numbers.
     """
+    if rows[0].numel() < FEWEST_BITS:
+        return "gaussian"
     scale = 255 if rows.dtype == torch.uint8 else 1
     low, high = rows.aminmax()
     if low < 0 or high > scale:
