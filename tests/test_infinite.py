@@ -43,7 +43,9 @@ def test_few_rows_are_seen_more_often():
     assert model.n_epochs(4_000, images=True) == (275, 150)
     assert model.n_epochs(4_000, images=False) == (128, 150)
     assert model.n_epochs(1_442, images=True) == (350, 355)
-    assert model.n_epochs(100, images=False) == (150, 150)
+    assert model.n_epochs(700, images=False) == (150, 150)
+    assert model.n_epochs(256, images=False) == (150, 400)
+    assert model.n_epochs(100, images=False) == (150, 500)
     model = DeepInfiniteMixture(pretrain_epochs=3, epochs=4)
     assert model.n_epochs(100, images=True) == (3, 4)
 

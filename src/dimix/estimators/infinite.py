@@ -53,8 +53,8 @@ there are so few rows that networks learn each by heart, further, up to the whol
 OF_IMAGES, OF_TABLES, JOINT = (4_300, 20, 350), (2_000, 20, 150), (26_000, 30, 150)
 """Epochs of the pre-training and of the joint one: as many as make so many minibatches, within
 these ends. A table's rows, whose views differ little, are soon learnt by heart."""
-FEW_IMAGES = (2_000, 1, 500)
-"""Where JOINT would make fewer minibatches of images, there are as many epochs as make these."""
+FEW_IMAGES, FEW_ROWS = (2_000, 1, 500), (400, 1, 500)
+"""Where JOINT would make fewer minibatches, there are as many epochs as make these."""
 ROUNDS = 20
 """How often in the joint training moves are tried: often enough for merges to come one by one."""
 TELLS = 1e-4
@@ -83,8 +83,8 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         moves: True, False, or some of "birth", "split", "merge", "delete".
         pretrain_epochs, epochs: of the first and the third step; None takes as many as make
             4,300 (images; 2,000 of a table) and 26,000 minibatches, within 20 to 350 (150) and
-            30 to 150; the third step has more than 150 where there are so few images that they
-            would not make 2,000 minibatches.
+            30 to 150; the third step has more than 150 where there are so few samples that they
+            would not make 2,000 (400) minibatches.
 
     Attributes, besides those of `DeepClusterer`:
         n_clusters_: the number of clusters.
@@ -187,10 +187,10 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
 
     def n_epochs(self, n_rows: int, *, images: bool) -> tuple[int, int]:
         """Epochs of the pre-training and of the joint training on so many rows."""
-        first, second = (OF_IMAGES, (JOINT, FEW_IMAGES)) if images else (OF_TABLES, (JOINT,))
+        first, few = (OF_IMAGES, FEW_IMAGES) if images else (OF_TABLES, FEW_ROWS)
         return (
             self.pretrain_epochs or self._epochs(first, n_rows),
-            self.epochs or max(self._epochs(rule, n_rows) for rule in second),
+            self.epochs or max(self._epochs(rule, n_rows) for rule in (JOINT, few)),
         )
 
     def _epochs(self, rule: tuple[int, int, int], n_rows: int) -> int:
