@@ -15,7 +15,10 @@ LATENT_DIM, EPOCHS, BATCH = 10, 50, 256
 
 
 class Autoencoder(VAE):
-    """Encoder and decoder of a VAE, trained to reconstruct from the mean alone."""
+    """Encoder and decoder of a VAE, trained to reconstruct from the mean alone.
+
+    seconds: of its training, parts that were gone on with included.
+    """
 
     seconds: float
 

@@ -88,6 +88,13 @@ def test_large_images_are_convolved_but_for_narrow_ones(
     assert " x ".join(map(str, shape)) in said[1]
 
 
+def test_few_zeros_and_ones_are_said_to_be_few() -> None:
+    found, said = chosen("vae", {}, np.eye(31, dtype=np.uint8))
+    assert found["likelihood"] == "gaussian"
+    assert said[0] == "likelihood gaussian: samples have fewer than 32 numbers"
+    assert chosen("vae", {}, 255 * np.eye(32, dtype=np.uint8))[0]["likelihood"] == "bernoulli"
+
+
 @pytest.mark.parametrize("model", ["gmvae", "vae", "algorithm1"])
 def test_every_model_fits_a_table(model: str, csv: Path, tmp_path: Path) -> None:
     result = answer(*("fit", csv, "--out", tmp_path / "out", "--model", model, "--epochs", 1))
