@@ -1,6 +1,8 @@
 """Deep models as scikit-learn estimators: on images and tables, seeded, with clear refusals."""
 
 import re
+import warnings
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -109,7 +111,9 @@ def test_pretrained_start_is_taken(images: np.ndarray) -> None:
         (np.array([["a", "b"]]), "not compatible with arrays of bytes/strings"),
         (np.zeros(5), "Reshape your data"),
         (np.zeros((0, 5)), r"0 sample\(s\)"),
+        (np.zeros((5, 2, 2, 2, 2)), r"X must be a table .*found shape \(5, 2, 2, 2, 2\)"),
         (np.array([[0.0, 3.0]]), r"X must lie in \[0, 1\].*found \[0, 3\]"),
+        (np.array([[0, 1e8], [1, 1e8 + 9]]), "column 1 of X lies .*so far from 0 that float32"),
     ],
 )
 def test_bad_data_is_refused_before_any_work(X: np.ndarray, message: str) -> None:
@@ -117,9 +121,67 @@ def test_bad_data_is_refused_before_any_work(X: np.ndarray, message: str) -> Non
         VAE(**QUICK, likelihood="bernoulli").fit(X)
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_a_scale_that_float32_cannot_square_is_refused(scale: float) -> None:
+    with pytest.raises(ValueError, match="X must have a standard deviation from 1e-15 to 1e"):
+        VAE(**QUICK).fit(scale * np.eye(5))
+
+
+def test_columns_that_vary_far_from_0_are_taken_where_float32_tells_them_apart() -> None:
+    X = np.random.RandomState(0).normal(1e6, 2, (50, 3))
+    X[:, 0] = 1e12 + 1 / 3  # nothing to tell apart
+    assert VAE(**QUICK).fit(X).transform(X).std(0).min() > 0
+
+
+@pytest.mark.parametrize(
+    ("change", "hint"),
+    [
+        (lambda x: x.reshape(-1, 64), r"64 columns of grey .* give X.reshape\(-1, 8, 8\)"),
+        (lambda x: x.reshape(-1, 64) / 255, "64 columns of grey levels"),
+        (lambda x: x[:, None], r"images of shape \(1, 8, 8\) are .* give numpy.moveaxis"),
+        (lambda x: x, ""),
+        (lambda x: x[..., None], ""),
+        (lambda x: (x > 99).reshape(-1, 64), ""),
+        (lambda x: x.reshape(-1, 64) - 0.5, ""),
+        (lambda x: x.reshape(-1, 64)[:, :63], ""),
+    ],
+)
+def test_images_in_a_shape_that_hides_them_are_pointed_out(
+    change: Callable[[np.ndarray], np.ndarray], hint: str, images: np.ndarray
+) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        VAE(**QUICK | {"epochs": 1}).fit(change(images))
+    said = [str(one.message) for one in caught if "images" in str(one.message)]
+    assert bool(hint) == bool(said)
+    assert not hint or re.search(hint, said[0])
+
+
+def test_latents_and_samples_asked_for_are_checked(images: np.ndarray) -> None:
+    vae, model = VAE(**QUICK).fit(images), GMVAE(**QUICK, n_components=3).fit(images)
+    for call, message in (
+        (lambda: vae.sample(0), "n_samples must be an integer >= 1, got 0"),
+        (lambda: model.sample(-2), "n_samples must be an integer >= 1, got -2"),
+        (lambda: model.sample(1, cluster=3), "cluster must be one of 0, 1, 2, got 3"),
+        (lambda: model.sample(1, cluster=-1), "cluster must be one of 0, 1, 2, got -1"),
+        (lambda: vae.score_samples(images, 0), "n_draws must be an integer >= 1, got 0"),
+        (lambda: vae.inverse_transform([[np.nan] * 3]), "Input Z contains NaN"),
+        (lambda: vae.inverse_transform([[0.0]]), r"Z must be \[N, 3\]; found \[1, 1\]"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
 @pytest.mark.parametrize(
     ("parameter", "value"),
-    [("latent_dim", 0), ("epochs", -3), ("batch_size", -1), ("learning_rate", 0.0)],
+    [
+        ("latent_dim", 0),
+        ("latent_dim", True),
+        ("epochs", -3),
+        ("batch_size", -1),
+        ("learning_rate", 0.0),
+        ("learning_rate", np.inf),
+    ],
 )
 def test_bad_parameters_are_named(parameter: str, value: object, images: np.ndarray) -> None:
     with pytest.raises(ValueError, match=f"{parameter} must be .*{re.escape(repr(value))}"):

@@ -177,6 +177,20 @@ def test_a_bad_parameter_is_named(name: str, value: object, table: tuple) -> Non
         DeepInfiniteMixture(**QUICK | {name: value}).fit(table[0])
 
 
+@pytest.mark.parametrize(
+    ("given", "n_rows", "message"),
+    [
+        (None, 1, r"X must have at least 2 samples; found 1 sample\(s\)"),
+        (9, 8, r"at least 9 samples for n_clusters=9; found 8"),
+    ],
+)
+def test_too_few_rows_are_refused(
+    given: int | None, n_rows: int, message: str, table: tuple
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        DeepInfiniteMixture(**QUICK | {"n_clusters": given}).fit(table[0][:n_rows])
+
+
 def test_likelihood_bounds_tighten_with_draws(fitted: DeepInfiniteMixture, table: tuple) -> None:
     X = table[0][:200]
     one, many = (fitted.score_samples(X, n_draws=n) for n in (1, 200))

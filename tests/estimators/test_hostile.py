@@ -31,7 +31,7 @@ CONFIGS: dict[str, tuple[str, Any, str]] = {
     "logger": ("parameters.logger", "x", "'parameters.logger' is no parameter of"),
     "augment": ("parameters.augment", "os.system", "'parameters.augment' must be"),
     "type": ("parameters.latent_dim", "2", "'parameters.latent_dim' must be int"),
-    "range": ("parameters.latent_dim", 0, "latent_dim must be a positive integer"),
+    "range": ("parameters.latent_dim", 0, "latent_dim must be an integer >= 1"),
     "wide": ("parameters.latent_dim", 2**40, "must be float32 of shape"),
     "likelihood": ("parameters.likelihood", "poisson", "'parameters.likelihood' must be"),
     "sharpness": ("parameters.sharpness", 0.5, "sharpness must be a finite number >= 1"),

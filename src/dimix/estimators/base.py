@@ -21,14 +21,15 @@ from sklearn.base import (
     ClusterMixin,
     TransformerMixin,
 )
-from sklearn.utils import check_random_state
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from dimix import models
 from dimix.estimators import saved
 from dimix.estimators.inputs import as_tensor, check_rows, likelihood_of, summary_of, units_of
-from dimix.mixture.estimator.arguments import check_choice
+from dimix.estimators.layout import warn_of_layout
+from dimix.mixture.estimator.arguments import check_choice, check_number
 from dimix.mixture.inference.distributed import check_same, from_first, in_use, together
 from dimix.nets import Architecture, Likelihood, networks, set_units, suited
 from dimix.training import (
@@ -132,6 +133,7 @@ class DeepEstimator(
         self._check_parameters()
         with self._ranks().joined():
             rows, x_val = self._prepare(X, X_val)
+            warn_of_layout(rows)
             with torch.random.fork_rng():
                 torch.manual_seed(self.seed_)
                 self.model_: Any = self.build(tuple(self.sample_shape_))
@@ -188,13 +190,9 @@ class DeepEstimator(
 
     def _check_parameters(self) -> None:
         for name in ("latent_dim", "epochs", "batch_size", "devices", "num_nodes"):
-            value = getattr(self, name)
-            if name == "epochs" and value is None:
-                continue
-            if not isinstance(value, int | np.integer) or value < 1:
-                raise ValueError(f"{name} must be a positive integer; found {value!r}")
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate must be positive; found {self.learning_rate!r}")
+            if name != "epochs" or self.epochs is not None:
+                check_number(name, getattr(self, name), low=1, integer=True)
+        check_number("learning_rate", self.learning_rate, low=0, closed=False)
         networks(self.architecture)
         check_choice("device", self.device, get_args(Device))
         if self.device == "cuda" and not torch.cuda.is_available():
@@ -235,8 +233,8 @@ class DeepEstimator(
     def inverse_transform(self, Z: ArrayLike) -> Array:
         """Means of p(x | z) for latents [N, D], in the shape of the data's samples."""
         check_is_fitted(self, "model_")
-        z = as_tensor(np.asarray(Z, dtype=np.float32))
-        if z.ndim != 2 or z.shape[1] != self.latent_dim:
+        z = as_tensor(check_array(Z, dtype=np.float32, input_name="Z"))
+        if z.shape[1] != self.latent_dim:
             raise ValueError(f"Z must be [N, {self.latent_dim}]; found {list(z.shape)}")
         x = in_chunks(lambda part: self.model_.decode(part).mean, z, device_of(self.model_))
         images: Array = x.unflatten(1, self.sample_shape_).numpy()
@@ -281,6 +279,7 @@ class LikelihoodMixin:
     def score_samples(self, X: ArrayLike, n_draws: int = 32) -> Array:
         """A bound on log p(x) of each sample in nats, the tighter the more draws of z: [N]."""
         rows, device = self._rows(X), device_of(self.model_)
+        check_number("n_draws", n_draws, low=1, integer=True)
         generator = torch.Generator().manual_seed(epoch_seed(self.seed_, 0, EVALUATION))
         noise = torch.randn(n_draws, self.latent_dim, generator=generator).to(device)
         with torch.inference_mode():
@@ -329,11 +328,13 @@ class DeepClusterer(ClusterMixin, DeepEstimator):  # type: ignore[misc]
     ) -> tuple[Array, NDArray[np.int64]]:
         """Draw samples (means of p(x | z)) and their clusters; all of one, if it is given."""
         check_is_fitted(self, "model_")
+        check_number("n_samples", n_samples, low=1, integer=True)
         generator = torch.Generator().manual_seed(self.seed_)
+        weights = torch.from_numpy(self.cluster_weights()).float()
         if cluster is None:
-            weights = torch.from_numpy(self.cluster_weights()).float()
             y = torch.multinomial(weights, n_samples, replacement=True, generator=generator)
         else:
+            check_choice("cluster", cluster, tuple(range(len(weights))))
             y = torch.full((n_samples,), cluster)
         with torch.inference_mode():
             z = self.model_.sample_latent(y, generator)

@@ -31,7 +31,7 @@ from dimix.mixture import (
     Hierarchy,
     MixturePosterior,
 )
-from dimix.mixture.estimator.arguments import check_choice, check_number
+from dimix.mixture.estimator.arguments import check_choice, check_moves, check_number
 from dimix.mixture.hierarchy import pool
 from dimix.models.vae import Augment
 from dimix.priors import Climb, InfiniteMixture
@@ -119,8 +119,17 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             raise ValueError(f'augment must be a callable, "auto" or None; found {self.augment!r}')
         if self.n_clusters is not None:
             check_number("n_clusters", self.n_clusters, low=1, integer=True)
-        for kind in () if isinstance(self.moves, bool) else self.moves:
-            check_choice("moves", kind, MOVES)
+        check_moves(self.moves)
+
+    def _checked(self, X: Any, X_val: ArrayLike | None) -> tuple[Tensor, Tensor | None]:
+        rows, x_val = super()._checked(X, X_val)
+        fewest = max(2, self.n_clusters or 2)
+        if len(rows) < fewest:
+            given = f" for n_clusters={self.n_clusters}" if self.n_clusters else ""
+            raise ValueError(
+                f"X must have at least {fewest} samples{given}; found {len(rows)} sample(s)"
+            )
+        return rows, x_val
 
     def build(self, shape: tuple[int, ...]) -> models.DeepInfiniteMixture:
         """The untrained model for samples of this shape."""
@@ -336,6 +345,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
     ) -> tuple[Array, NDArray[np.int64]]:
         """Draw samples (means of p(x | z)) and their clusters; all of one, if it is given."""
         check_is_fitted(self, "hierarchy_")
+        check_number("n_samples", n_samples, low=1, integer=True)
         generator = torch.Generator().manual_seed(self.seed_)
         weights = self.posterior_.weights
         if cluster is not None:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Float, Float64, Shaped
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.preprocessing import StandardScaler
@@ -24,6 +24,10 @@ few bits a decoder learns less than latents cost."""
 
 UNEVEN = 100.0
 """How many times as much as most a column may vary without a warning."""
+COARSE = 0.01
+"""The part of a column's range that may lie between two neighbours among float32 numbers."""
+SCALES = 1e-15, 1e15
+"""Scales of which float32 holds the squares, and sums of them."""
 
 
 def check_rows(
@@ -40,12 +44,20 @@ def check_rows(
     be those that it remembers.
 
     Raises:
-        ValueError: not numeric, sparse, too few dimensions, empty, not finite, of another width,
-            or outside the likelihood's range; the message says what was found.
+        ValueError: not numeric, sparse, too few or too many dimensions, empty, not finite, of
+            another width, outside the likelihood's range, or, on ``reset``, so far from 0 that
+            float32 does not tell numbers apart; the message says what was found.
     """
     array = validate_data(estimator, X, reset=reset, allow_nd=True, dtype="numeric")
+    if array.ndim > 4:
+        raise ValueError(
+            f"{name} must be a table [N, P] or images [N, H, W] or [N, H, W, C]; "
+            f"found shape {array.shape}"
+        )
     if array.dtype == np.uint8:
         return as_tensor(array)
+    if reset and array.dtype != np.float32:
+        _check_resolution(array.reshape(len(array), -1), name)
     rows = as_tensor(array.astype(np.float32, copy=False))
     low, high = rows.aminmax()
     if not torch.isfinite(low + high):
@@ -56,6 +68,19 @@ def check_rows(
             f"found [{low:.4g}, {high:.4g}]; rescale it or use likelihood='gaussian'"
         )
     return rows
+
+
+def _check_resolution(columns: Shaped[np.ndarray, "N P"], name: str) -> None:
+    """Raise if a column's numbers differ by less than float32 can hold so far from 0."""
+    low, high = columns.min(0).astype(np.float64), columns.max(0).astype(np.float64)
+    step = np.spacing(np.maximum(np.abs(low), np.abs(high)).astype(np.float32))
+    blurred = (high > low) & (step > COARSE * (high - low))
+    if blurred.any():
+        at = int(blurred.argmax())
+        raise ValueError(
+            f"column {at} of {name} lies between {low[at]:.9g} and {high[at]:.9g}, so far from 0 "
+            "that float32 hardly tells its numbers apart; subtract its mean"
+        )
 
 
 def likelihood_of(rows: Tensor) -> Likelihood:
@@ -88,6 +113,9 @@ def units_of(rows: Tensor) -> tuple[Float[Tensor, " P"], Float[Tensor, ""]]:
 
     Warns:
         UserWarning: one column of a table varies so much more than most that it decides alone.
+
+    Raises:
+        ValueError: the scale is one that float32 cannot hold the square of.
     """
     moments = StandardScaler()
     for part in rows.flatten(1).split(CHUNK):
@@ -99,6 +127,11 @@ def units_of(rows: Tensor) -> tuple[Float[Tensor, " P"], Float[Tensor, ""]]:
             stacklevel=4,
         )
     scale = moments.var_.mean() ** 0.5 or 1.0
+    if not SCALES[0] <= scale <= SCALES[1]:
+        raise ValueError(
+            f"X must have a standard deviation from {SCALES[0]:g} to {SCALES[1]:g}; "
+            f"found {scale:.3g}; multiply it by a number"
+        )
     return torch.tensor(moments.mean_).float(), torch.tensor(scale).float()
 
 

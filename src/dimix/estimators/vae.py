@@ -5,6 +5,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from dimix import models
 from dimix.estimators.base import Array, DeepEstimator, LikelihoodMixin, estimator
+from dimix.mixture.estimator.arguments import check_number
 
 
 @estimator
@@ -20,5 +21,6 @@ class VAE(LikelihoodMixin, DeepEstimator):
     def sample(self, n_samples: int = 1) -> Array:
         """Draw samples: means of p(x | z) at z ~ p(z)."""
         check_is_fitted(self, "model_")
+        check_number("n_samples", n_samples, low=1, integer=True)
         generator = torch.Generator().manual_seed(self.seed_)
         return self.inverse_transform(self.model_.sample_latent(n_samples, generator).numpy())

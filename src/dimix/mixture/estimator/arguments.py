@@ -58,6 +58,14 @@ def check_choice(name: str, value: Any, allowed: tuple[object, ...]) -> None:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
 
 
+def check_moves(value: Any) -> None:
+    """Raise unless ``value`` is True, False or a collection of kinds of moves."""
+    if isinstance(value, str):
+        raise ValueError(f"moves must be True, False or a list of kinds, got {value!r}")
+    for kind in () if isinstance(value, bool) else value:
+        check_choice("moves", kind, MOVES)
+
+
 def check_parameters(estimator: Any) -> None:
     """Raise at the first argument of a DirichletProcessGaussianMixture that is out of range."""
     given = estimator.get_params(deep=False)
@@ -74,8 +82,7 @@ def check_parameters(estimator: Any) -> None:
         check_number("init_components", given["init_components"], low=1, integer=True)
     if given["coarsening"] not in (None, "auto"):
         check_number("coarsening", given["coarsening"], low=0, closed=False)
-    for move in () if isinstance(given["moves"], bool) else given["moves"]:
-        check_choice("moves", move, MOVES)
+    check_moves(given["moves"])
     concentration_of(given["weight_concentration_prior"], 1)
     if given["allow_missing"] and given["covariance_type"] not in GAPS_ALLOWED:
         raise ValueError(
