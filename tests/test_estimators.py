@@ -157,6 +157,12 @@ def test_images_in_a_shape_that_hides_them_are_pointed_out(
     assert not hint or re.search(hint, said[0])
 
 
+def test_validation_data_have_the_shape_of_the_others(images: np.ndarray) -> None:
+    for X, other in ((images, images[:, :, :7]), (images[:, 0], images[:, 0, :5])):
+        with pytest.raises(ValueError, match="X_val has samples of shape"):
+            VAE(**QUICK).fit(X, X_val=other)
+
+
 def test_latents_and_samples_asked_for_are_checked(images: np.ndarray) -> None:
     vae, model = VAE(**QUICK).fit(images), GMVAE(**QUICK, n_components=3).fit(images)
     for call, message in (

@@ -27,7 +27,14 @@ from torch import Tensor
 
 from dimix import models
 from dimix.estimators import saved
-from dimix.estimators.inputs import as_tensor, check_rows, likelihood_of, summary_of, units_of
+from dimix.estimators.inputs import (
+    as_tensor,
+    check_rows,
+    check_shape,
+    likelihood_of,
+    summary_of,
+    units_of,
+)
 from dimix.estimators.layout import warn_of_layout
 from dimix.mixture.estimator.arguments import check_choice, check_number
 from dimix.mixture.inference.distributed import check_same, from_first, in_use, together
@@ -169,8 +176,10 @@ class DeepEstimator(
                 f"batch_size={self.batch_size} and {len(rows)} samples in X"
             )
         self.likelihood_ = likelihood_of(rows) if self.likelihood == "auto" else self.likelihood
-        x_val = None if X_val is None else check_rows(self, X_val, self.likelihood_, name="X_val")
-        return rows, x_val
+        if X_val is None:
+            return rows, None
+        check_shape(X_val, tuple(rows.shape[1:]), name="X_val")
+        return rows, check_rows(self, X_val, self.likelihood_, name="X_val")
 
     def _train(
         self, rows: Tensor, x_val: Tensor | None, scorer: Scorer | None
@@ -218,11 +227,9 @@ class DeepEstimator(
     def _rows(self, X: ArrayLike) -> Tensor:
         """Checked data as flat rows [N, P]."""
         check_is_fitted(self, "model_")
-        shape, fitted = np.asarray(X).shape[1:], tuple(self.sample_shape_)
-        if max(len(shape), len(fitted)) > 1 and shape != fitted:  # of tables scikit-learn tells
-            raise ValueError(
-                f"X has samples of shape {shape}; the model was fitted to samples of shape {fitted}"
-            )
+        fitted = tuple(self.sample_shape_)
+        if len(fitted) > 1 or np.asarray(X).ndim > 2:  # of tables scikit-learn tells
+            check_shape(X, fitted)
         return check_rows(self, X, self.likelihood_).flatten(1)
 
     def transform(self, X: ArrayLike) -> Array:

@@ -70,6 +70,15 @@ def check_rows(
     return rows
 
 
+def check_shape(X: Any, shape: tuple[int, ...], *, name: str = "X") -> None:
+    """Raise unless samples have this shape, that of those a model was fitted to."""
+    found = np.asarray(X).shape[1:]
+    if found != shape:
+        raise ValueError(
+            f"{name} has samples of shape {found}; the model was fitted to samples of shape {shape}"
+        )
+
+
 def _check_resolution(columns: Shaped[np.ndarray, "N P"], name: str) -> None:
     """Raise if a column's numbers differ by less than float32 can hold so far from 0."""
     low, high = columns.min(0).astype(np.float64), columns.max(0).astype(np.float64)
