@@ -3,11 +3,13 @@
 import re
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_digits, make_blobs
+from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -46,8 +48,9 @@ def test_the_likelihood_is_chosen_by_how_grey_the_data_are(images: np.ndarray) -
         (ink / 255, "bernoulli"),
         (ink / 100, "gaussian"),
         (ink / 255 - 0.5, "gaussian"),
-        (ink.reshape(len(ink), -1)[:, :32], "bernoulli"),
-        (ink.reshape(len(ink), -1)[:, :31], "gaussian"),  # too few to tell much
+        (ink / 2550, "gaussian"),  # black alone
+        ((ink > 9).reshape(len(ink), -1)[:, :32], "bernoulli"),
+        ((ink > 9).reshape(len(ink), -1)[:, :31], "gaussian"),  # too few to tell much
     ):
         assert VAE(**QUICK).fit(X).likelihood_ == expected
 
@@ -77,6 +80,28 @@ def test_bytes_and_their_fractions_are_the_same_data(images: np.ndarray) -> None
     np.testing.assert_allclose(
         as_bytes.transform(images), as_floats.transform(images / 255), atol=1e-3
     )
+
+
+def test_bytes_of_a_table_are_numbers() -> None:
+    X = np.random.RandomState(0).randint(0, 2, (90, 40), dtype=np.uint8)
+    bits, numbers = VAE(**QUICK).fit(X), VAE(**QUICK).fit(X.astype(float))
+    assert (bits.likelihood_, bits.bytes_) == ("bernoulli", False)
+    np.testing.assert_array_equal(bits.transform(X), numbers.transform(X.astype(float)))
+    np.testing.assert_array_equal(numbers.transform(X), numbers.transform(X.astype(float)))
+
+
+def test_data_in_other_units_than_those_fitted_are_refused(images: np.ndarray) -> None:
+    of_bytes, of_floats = VAE(**QUICK).fit(images), VAE(**QUICK).fit(images.astype(float))
+    for call, message in (
+        (lambda: of_bytes.transform(images.astype(float)), "X must be bytes, or lie in"),
+        (lambda: of_floats.transform(images), "X holds bytes.*fitted to floats up to 240"),
+        (lambda: VAE(**QUICK).fit(images, X_val=images.astype(float)), "X_val must be bytes"),
+        (lambda: of_floats.transform(np.full((1, 8, 8), 1e25)), "too far outside of what the"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+    far = of_floats.transform(np.full((1, 8, 8), 1e9))
+    assert np.isfinite(far).all()
 
 
 def test_layout_in_memory_does_not_matter(images: np.ndarray) -> None:
@@ -112,6 +137,7 @@ def test_pretrained_start_is_taken(images: np.ndarray) -> None:
         (np.zeros(5), "Reshape your data"),
         (np.zeros((0, 5)), r"0 sample\(s\)"),
         (np.zeros((5, 2, 2, 2, 2)), r"X must be a table .*found shape \(5, 2, 2, 2, 2\)"),
+        (np.zeros((5, 0, 2)), r"at least one number a sample; found \(5, 0, 2\)"),
         (np.array([[0.0, 3.0]]), r"X must lie in \[0, 1\].*found \[0, 3\]"),
         (np.array([[0, 1e8], [1, 1e8 + 9]]), "column 1 of X lies .*so far from 0 that float32"),
     ],
@@ -141,6 +167,7 @@ def test_columns_that_vary_far_from_0_are_taken_where_float32_tells_them_apart()
         (lambda x: x[:, None], r"images of shape \(1, 8, 8\) are .* give numpy.moveaxis"),
         (lambda x: x, ""),
         (lambda x: x[..., None], ""),
+        (lambda x: (x > 99).astype(np.uint8), "bytes of images .* give X.astype"),
         (lambda x: (x > 99).reshape(-1, 64), ""),
         (lambda x: x.reshape(-1, 64) - 0.5, ""),
         (lambda x: x.reshape(-1, 64)[:, :63], ""),
@@ -157,10 +184,53 @@ def test_images_in_a_shape_that_hides_them_are_pointed_out(
     assert not hint or re.search(hint, said[0])
 
 
+@pytest.mark.parametrize("name", ["epochs", "batch_size", "devices", "num_nodes", "latent_dim"])
+def test_numbers_of_numpy_are_numbers(name: str, images: np.ndarray) -> None:
+    given = {name: np.int64(QUICK.get(name, 1))}  # as a search over parameters sets them
+    one, other = VAE(**QUICK).set_params(**given).fit(images), VAE(**QUICK).fit(images)
+    np.testing.assert_array_equal(one.transform(images), other.transform(images))
+
+
+def test_a_scorers_numbers_of_numpy_do_not_spoil_a_checkpoint(
+    images: np.ndarray, tmp_path: Path
+) -> None:
+    given = QUICK | {"checkpoint_dir": tmp_path}
+    scorer = lambda _: {"one": np.float32(1), "two": np.int64(2)}  # noqa: E731
+    history = VAE(**given).fit(images, scorer=scorer).history_
+    assert VAE(**given).fit(images, scorer=scorer).history_ == history
+
+
+@pytest.mark.parametrize("scores", [None, {"one": "1.5 units"}, {"epoch": 3.0}])
+def test_what_a_scorer_may_not_return_is_named(scores: object, images: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=r"scorer must (not )?return"):
+        VAE(**QUICK).fit(images, scorer=lambda _: scores)
+
+
+def test_a_fit_that_was_stopped_keeps_nothing_of_the_one_before(
+    images: np.ndarray, tmp_path: Path
+) -> None:
+    model = GMVAE(**QUICK).fit(images)
+
+    def stop(_: object) -> dict[str, float]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(images[:99], scorer=stop)
+    assert not hasattr(model, "labels_")
+    assert model.predict(images).shape == (300,)  # as far as it came
+    with pytest.raises(NotFittedError):
+        model.save(tmp_path / "model")
+    with pytest.raises(ValueError, match="NaN"):
+        model.fit(images).fit(images * np.nan)
+    assert len(model.labels_) == 300  # no work began
+
+
 def test_validation_data_have_the_shape_of_the_others(images: np.ndarray) -> None:
     for X, other in ((images, images[:, :, :7]), (images[:, 0], images[:, 0, :5])):
         with pytest.raises(ValueError, match="X_val has samples of shape"):
             VAE(**QUICK).fit(X, X_val=other)
+    with pytest.raises(ValueError, match="Input X_val contains NaN"):
+        VAE(**QUICK).fit(images, X_val=images[:2] * np.nan)
 
 
 def test_latents_and_samples_asked_for_are_checked(images: np.ndarray) -> None:
@@ -187,11 +257,12 @@ def test_latents_and_samples_asked_for_are_checked(images: np.ndarray) -> None:
         ("batch_size", -1),
         ("learning_rate", 0.0),
         ("learning_rate", np.inf),
+        ("likelihood", "Gaussian"),
     ],
 )
 def test_bad_parameters_are_named(parameter: str, value: object, images: np.ndarray) -> None:
     with pytest.raises(ValueError, match=f"{parameter} must be .*{re.escape(repr(value))}"):
-        VAE(**QUICK | {parameter: value}).fit(images)
+        VAE(**QUICK).set_params(**{parameter: value}).fit(images)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.datasets import make_blobs
+from sklearn.exceptions import NotFittedError
 
 from dimix import DeepInfiniteMixture
 from dimix.data.views import Jitter, RandomWarp
@@ -189,6 +190,36 @@ def test_too_few_rows_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         DeepInfiniteMixture(**QUICK | {"n_clusters": given}).fit(table[0][:n_rows])
+
+
+@pytest.mark.parametrize(
+    ("augment", "message"),
+    [
+        (3, 'augment must be a callable, "auto" or None; found 3'),
+        (lambda x: x[:, 1:], r"augment must return .*\[2, 8\] as it was given; found .*\[2, 7\]"),
+        (lambda x: x.double(), "found torch.float64"),
+        (lambda x: x.numpy(), "found ndarray"),
+        (lambda x: x / 0, "augment must return finite numbers"),
+        (RandomWarp(), r"augment fails on samples \[2, 8\]: "),
+    ],
+)
+def test_views_that_do_not_fit_are_refused(augment: object, message: str, table: tuple) -> None:
+    with pytest.raises(ValueError, match=message):
+        DeepInfiniteMixture(**QUICK).set_params(augment=augment).fit(table[0])
+
+
+def test_what_is_not_fitted_says_so(table: tuple) -> None:
+    model = DeepInfiniteMixture()
+    for call in (
+        lambda: model.posterior_,
+        lambda: model.cluster_weights(),
+        lambda: model.predict_proba(table[0]),
+        lambda: model.transform(table[0], return_var=True),
+        lambda: model.sample(),
+        lambda: model.cut("auto"),
+    ):
+        with pytest.raises(NotFittedError):
+            call()
 
 
 def test_likelihood_bounds_tighten_with_draws(fitted: DeepInfiniteMixture, table: tuple) -> None:

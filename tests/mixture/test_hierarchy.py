@@ -274,6 +274,7 @@ def test_one_component_is_a_tree_without_merges() -> None:
         {"how": "auto", "n_clusters": 2},
         {"n_clusters": 0},
         {"n_clusters": 5},
+        {"n_clusters": True},
         {"n_eff": 0.0},
         {"n_eff": math.nan},
     ],

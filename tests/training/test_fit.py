@@ -3,6 +3,7 @@
 import csv
 import errno
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -132,6 +133,39 @@ def test_a_part_of_a_checkpoint_is_refused(tmp_path: Path) -> None:
     ):
         train(model("vae"), data(), training(checkpoint_dir=tmp_path))
     assert (tmp_path / LAST).read_bytes() == whole[:-100]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seed": 8}, "of a training with seed="),
+        ({"batch_size": 32}, "of a training with batch_size="),
+        ({"learning_rate": 0.5}, "of a training with learning_rate="),
+        ({"schedule": "linear"}, "of a training with schedule='constant'"),
+        ({"epochs": 1}, "of a training with epochs=2, and this one has 1"),
+    ],
+)
+def test_the_checkpoint_of_another_training_is_refused(
+    change: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    given = {"epochs": 2, "checkpoint_dir": tmp_path}
+    train(model("vae"), data(), training(**given))
+    written = (tmp_path / LAST).read_bytes()
+    with pytest.raises(ValueError, match=f"last.ckpt: {message}.*; move it away, or give another"):
+        train(model("vae"), data(), training(**given | change))
+    with pytest.raises(ValueError, match=r"last.ckpt: of a training on other data"):
+        train(model("vae"), data()[1:], training(**given))
+    with pytest.raises(ValueError, match=r"last.ckpt: of a training of another model"):
+        train(model("gmvae"), data(), training(**given))
+    assert (tmp_path / LAST).read_bytes() == written
+    train(model("vae"), data(), training(**given | {"seed": 8, "any_seed": True}))
+
+
+def test_more_epochs_are_another_training_where_the_learning_rate_falls(tmp_path: Path) -> None:
+    given = {"schedule": "linear", "checkpoint_dir": tmp_path}
+    train(model("vae"), data(), training(**given, epochs=2))
+    with pytest.raises(ValueError, match="schedule='linear 2', and this one has 'linear 3'"):
+        train(model("vae"), data(), training(**given, epochs=3))
 
 
 def test_going_on_for_more_epochs_equals_training_them_at_once(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """Views: random copies of a sample that show the same object."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -94,6 +96,26 @@ class Jitter:
             return None
         near, spread = float(np.median(found)) / rows.shape[1] ** 0.5, some.var(0).mean() ** 0.5
         return cls(min(share * near, MOST * float(spread)))
+
+
+def check_augment(augment: Callable[[Tensor], Any], samples: Float[Tensor, "B *shape"]) -> None:
+    """Raise unless ``augment`` makes views of these samples."""
+    try:
+        with torch.random.fork_rng():
+            made = augment(samples.clone())
+    # What a callable of one's own raises can be anything.
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise ValueError(f"augment fails on samples {list(samples.shape)}: {reason}") from error
+    good = isinstance(made, Tensor) and made.shape == samples.shape and made.dtype == samples.dtype
+    if not good or not bool(made.isfinite().all()):
+        found = (
+            f"{made.dtype} {list(made.shape)}" if isinstance(made, Tensor) else type(made).__name__
+        )
+        raise ValueError(
+            f"augment must return finite numbers, {samples.dtype} {list(samples.shape)} as it was "
+            f"given; found {found}"
+        )
 
 
 def _nearest(rows: Float[np.ndarray, "N P"]) -> Float[np.ndarray, " M"]:

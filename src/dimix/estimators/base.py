@@ -1,15 +1,16 @@
 """What the deep models' estimators share: fit, transform, predict, sample, score.
 
-`X` is a 2-D array or images [N, H, W(, C)]: bytes 0..255, or floats (in [0, 1] under the
-Bernoulli likelihood). Reconstructions and samples come back as floats in the shape of `X`'s
-samples, bytes having been divided by 255.
+`X` is a table [N, P] or images [N, H, W(, C)] of numbers, in [0, 1] under the Bernoulli
+likelihood; bytes of images stand for 0..255 parts of 255, those of a table for themselves.
+Reconstructions and samples come back as floats in the shape of `X`'s samples.
 """
 
 import zlib
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
+from numbers import Integral
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
 import torch
@@ -31,6 +32,7 @@ from dimix.estimators.inputs import (
     as_tensor,
     check_rows,
     check_shape,
+    check_units,
     likelihood_of,
     summary_of,
     units_of,
@@ -48,6 +50,7 @@ from dimix.training import (
     Scorer,
     Training,
     as_float,
+    as_numbers,
     average_terms,
     device_of,
     epoch_seed,
@@ -85,7 +88,8 @@ class DeepEstimator(
         precision: "auto" takes bfloat16 where the processor is faster with it.
         random_state: an integer makes the fit reproducible.
         checkpoint_dir: a folder for a checkpoint after every epoch; a fit that finds one there
-            goes on from it. It holds one model's training: give each fit its own.
+            goes on from it, if it is of the same data, seed and settings of Adam. It holds one
+            model's training: give each fit its own.
         progress: a title for the progress bar, or False for none.
         logger: any Lightning logger; it is given every epoch's row of `history_`.
 
@@ -95,6 +99,7 @@ class DeepEstimator(
         sample_shape_: the shape of one sample.
         networks_: `architecture`, "mlp" with the widths that it took.
         data_summary_: `n_rows` of the training data, and `min`, `max` and `mean` of its numbers.
+        bytes_: whether they were images of bytes.
     """
 
     latent_dim: int = 10
@@ -112,6 +117,9 @@ class DeepEstimator(
     checkpoint_dir: str | Path | None = None
     progress: str | bool = True
     logger: Logger | None = None
+
+    _answers: ClassVar[tuple[str, ...]] = ("history_",)
+    """What a fit sets at its end."""
 
     def build(self, shape: tuple[int, ...]) -> models.Model:
         """The untrained model for samples of this shape."""
@@ -140,6 +148,8 @@ class DeepEstimator(
         self._check_parameters()
         with self._ranks().joined():
             rows, x_val = self._prepare(X, X_val)
+            for name in self._answers:
+                self.__dict__.pop(name, None)  # an earlier fit's
             warn_of_layout(rows)
             with torch.random.fork_rng():
                 torch.manual_seed(self.seed_)
@@ -149,7 +159,7 @@ class DeepEstimator(
             self.history_: list[dict[str, float]] = self._train(
                 rows.flatten(1),
                 None if x_val is None else x_val.flatten(1),
-                None if scorer is None else lambda: scorer(self),
+                None if scorer is None else lambda: as_numbers(scorer(self)),
             )
         return self
 
@@ -164,6 +174,7 @@ class DeepEstimator(
                 lambda: int(check_random_state(self.random_state).randint(2**31))
             )
         self.sample_shape_, self.data_summary_ = rows.shape[1:], summary_of(rows)
+        self.bytes_ = rows.dtype == torch.uint8
         self.networks_ = suited(self.architecture, tuple(self.sample_shape_), len(rows))
         return rows, x_val
 
@@ -179,7 +190,10 @@ class DeepEstimator(
         if X_val is None:
             return rows, None
         check_shape(X_val, tuple(rows.shape[1:]), name="X_val")
-        return rows, check_rows(self, X_val, self.likelihood_, name="X_val")
+        check_array(X_val, dtype="numeric", allow_nd=True, input_name="X_val")
+        validation = check_rows(self, X_val, self.likelihood_, name="X_val")
+        check_units(validation, summary_of(rows), rows.dtype == torch.uint8, name="X_val")
+        return rows, validation
 
     def _train(
         self, rows: Tensor, x_val: Tensor | None, scorer: Scorer | None
@@ -203,20 +217,22 @@ class DeepEstimator(
                 check_number(name, getattr(self, name), low=1, integer=True)
         check_number("learning_rate", self.learning_rate, low=0, closed=False)
         networks(self.architecture)
+        check_choice("likelihood", self.likelihood, ("auto", *get_args(Likelihood)))
         check_choice("device", self.device, get_args(Device))
         if self.device == "cuda" and not torch.cuda.is_available():
             raise ValueError("device='cuda', but torch finds none here; use 'cpu' or 'auto'")
 
     def _ranks(self) -> Ranks:
-        return Ranks(self.device, self.devices, self.num_nodes)
+        return Ranks(self.device, int(self.devices), int(self.num_nodes))
 
     def _training(self) -> Training:
         title = type(self).__name__ if self.progress is True else self.progress
         return Training(
-            epochs=PAPER_EPOCHS if self.epochs is None else self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
+            epochs=PAPER_EPOCHS if self.epochs is None else int(self.epochs),
+            batch_size=int(self.batch_size),
+            learning_rate=float(self.learning_rate),
             seed=self.seed_,
+            any_seed=not isinstance(self.random_state, Integral),
             precision=self.precision,
             ranks=self._ranks(),
             checkpoint_dir=Path(self.checkpoint_dir) if self.checkpoint_dir else None,
@@ -230,7 +246,9 @@ class DeepEstimator(
         fitted = tuple(self.sample_shape_)
         if len(fitted) > 1 or np.asarray(X).ndim > 2:  # of tables scikit-learn tells
             check_shape(X, fitted)
-        return check_rows(self, X, self.likelihood_).flatten(1)
+        rows = check_rows(self, X, self.likelihood_)
+        check_units(rows, self.data_summary_, self.bytes_)
+        return rows.flatten(1)
 
     def transform(self, X: ArrayLike) -> Array:
         """Latent means, [N, D]."""
@@ -303,8 +321,10 @@ class DeepClusterer(ClusterMixin, DeepEstimator):  # type: ignore[misc]
     """A deep model whose latent is a mixture: it also predicts, and samples by cluster.
 
     Attributes, besides those of `DeepEstimator`:
-        labels_: the training samples' clusters, [N].
+        labels_: the training samples' clusters, [N], as the fit found them.
     """
+
+    _answers: ClassVar[tuple[str, ...]] = ("history_", "labels_")
 
     def fit(
         self,
@@ -323,7 +343,7 @@ class DeepClusterer(ClusterMixin, DeepEstimator):  # type: ignore[misc]
         """Cluster probabilities, [N, K]."""
         check_is_fitted(self, "model_")
         rows, device = self._rows(X), device_of(self.model_)
-        return in_chunks(self.model_.log_assignments, rows, device).exp().numpy()
+        return in_chunks(self.model_.log_assignments, rows, device).exp().clamp(max=1).numpy()
 
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:
         """The most probable cluster of each sample, [N]."""

@@ -12,7 +12,7 @@ A fit is four steps, each visible in `history_`:
 
 import warnings
 from dataclasses import KW_ONLY, replace
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from dimix import models
-from dimix.data.views import Jitter, RandomWarp
+from dimix.data.views import Jitter, RandomWarp, check_augment
 from dimix.estimators.base import Array, DeepClusterer, LikelihoodMixin, estimator
 from dimix.mixture import (
     MOVES,
@@ -35,7 +35,7 @@ from dimix.mixture.estimator.arguments import check_choice, check_moves, check_n
 from dimix.mixture.hierarchy import pool
 from dimix.models.vae import Augment
 from dimix.priors import Climb, InfiniteMixture
-from dimix.training import MIXTURE, Scorer, Training, epoch_seed, train
+from dimix.training import MIXTURE, Scorer, Training, as_float, epoch_seed, train
 from dimix.training.moves import MoveComponents, posteriors
 
 ROWS_PER_NUMBER, LAST_OF_IMAGES, LAST_OF_TABLES = 450, 75, 30
@@ -105,6 +105,11 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
     moves: bool | tuple[str, ...] = True
     pretrain_epochs: int | None = None
 
+    _answers: ClassVar[tuple[str, ...]] = (
+        *("history_", "labels_", "moves_"),
+        *("component_labels_", "hierarchy_", "n_clusters_"),
+    )
+
     def _check_parameters(self) -> None:
         super()._check_parameters()
         for name in ("n_components", "views"):
@@ -115,7 +120,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             check_number("pretrain_epochs", self.pretrain_epochs, low=1, integer=True)
         if self.coarsening != "auto":
             check_number("coarsening", self.coarsening, low=0, closed=False)
-        if isinstance(self.augment, str) and self.augment != "auto":
+        if self.augment not in ("auto", None) and not callable(self.augment):
             raise ValueError(f'augment must be a callable, "auto" or None; found {self.augment!r}')
         if self.n_clusters is not None:
             check_number("n_clusters", self.n_clusters, low=1, integer=True)
@@ -150,6 +155,8 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         self, rows: Tensor, x_val: Tensor | None, scorer: Scorer | None
     ) -> list[dict[str, float]]:
         self.model_.augment = self._augment(rows)
+        if callable(self.augment):
+            check_augment(self.augment, as_float(rows[:2]).unflatten(1, self.sample_shape_))
         training = replace(self._training(), schedule="linear")
         first, second = self.n_epochs(len(rows), images=self._of_images)
         self.model_.prior_weight = 1.0 if self._of_images else PRIOR_OF_TABLES
@@ -198,8 +205,8 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         """Epochs of the pre-training and of the joint training on so many rows."""
         first, few = (OF_IMAGES, FEW_IMAGES) if images else (OF_TABLES, FEW_ROWS)
         return (
-            self.pretrain_epochs or self._epochs(first, n_rows),
-            self.epochs or max(self._epochs(rule, n_rows) for rule in (JOINT, few)),
+            int(self.pretrain_epochs or self._epochs(first, n_rows)),
+            int(self.epochs or 0) or max(self._epochs(rule, n_rows) for rule in (JOINT, few)),
         )
 
     def _epochs(self, rule: tuple[int, int, int], n_rows: int) -> int:
@@ -315,6 +322,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
     @property
     def posterior_(self) -> MixturePosterior:
         """q(v, μ, Λ) of the mixture."""
+        check_is_fitted(self, "component_labels_")
         posterior: MixturePosterior = self.model_.mixture.posterior
         return posterior
 
@@ -322,7 +330,8 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         """Latent means [N, D]; with `return_var` also the variances of q(z | x), [N, D]."""
         if not return_var:
             return super().transform(X)
-        mean, var = posteriors(self.model_, self._rows(X))
+        rows = self._rows(X)
+        mean, var = posteriors(self.model_, rows)
         return mean.numpy(), var.numpy()
 
     def predict_proba(self, X: ArrayLike) -> Array:
@@ -331,6 +340,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
 
     def predict_components_proba(self, X: ArrayLike) -> Array:
         """Probability of each component, [N, T]."""
+        check_is_fitted(self, "component_labels_")
         return super().predict_proba(X)
 
     def cluster_weights(self) -> NDArray[np.float64]:

@@ -1,6 +1,7 @@
 """Data as the deep models take it: checked, as a tensor of bytes or float32."""
 
 import warnings
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -26,8 +27,9 @@ UNEVEN = 100.0
 """How many times as much as most a column may vary without a warning."""
 COARSE = 0.01
 """The part of a column's range that may lie between two neighbours among float32 numbers."""
-SCALES = 1e-15, 1e15
-"""Scales of which float32 holds the squares, and sums of them."""
+SCALES, FAR = (1e-15, 1e15), 1e9
+"""Scales of which float32 holds the squares, and sums of them; how many times the range of the
+data fitted others may lie outside of it, for networks to make finite numbers of them."""
 
 
 def check_rows(
@@ -38,7 +40,7 @@ def check_rows(
     name: str = "X",
     reset: bool = False,
 ) -> Tensor:
-    """Data as a tensor [N, ...] of bytes or float32.
+    """Data as a tensor [N, ...] of float32, or of bytes: images that have them.
 
     ``reset`` makes the estimator remember the width and the column names; otherwise they must
     be those that it remembers.
@@ -54,7 +56,9 @@ def check_rows(
             f"{name} must be a table [N, P] or images [N, H, W] or [N, H, W, C]; "
             f"found shape {array.shape}"
         )
-    if array.dtype == np.uint8:
+    if not array.size:
+        raise ValueError(f"{name} must hold at least one number a sample; found {array.shape}")
+    if array.dtype == np.uint8 and array.ndim > 2:
         return as_tensor(array)
     if reset and array.dtype != np.float32:
         _check_resolution(array.reshape(len(array), -1), name)
@@ -64,7 +68,7 @@ def check_rows(
         raise ValueError(f"{name} holds values too large for float32: up to {array.max():.4g}")
     if likelihood == "bernoulli" and (low < 0 or high > 1):
         raise ValueError(
-            f"{name} must lie in [0, 1] (or be bytes) for likelihood='bernoulli'; "
+            f"{name} must lie in [0, 1], or be images of bytes, for likelihood='bernoulli'; "
             f"found [{low:.4g}, {high:.4g}]; rescale it or use likelihood='gaussian'"
         )
     return rows
@@ -76,6 +80,34 @@ def check_shape(X: Any, shape: tuple[int, ...], *, name: str = "X") -> None:
     if found != shape:
         raise ValueError(
             f"{name} has samples of shape {found}; the model was fitted to samples of shape {shape}"
+        )
+
+
+def check_units(
+    rows: Tensor, fitted: Mapping[str, float], fitted_bytes: bool | None, *, name: str = "X"
+) -> None:
+    """Raise where checked data cannot be in the units of those fitted, whose summary it is.
+
+    ``fitted_bytes`` is None where nobody knows whether they were bytes.
+    """
+    low, high = (float(end) for end in rows.aminmax())
+    if rows.dtype == torch.uint8:
+        if fitted_bytes is False and fitted["max"] > 1:
+            raise ValueError(
+                f"{name} holds bytes, parts of 255; the model was fitted to floats up to "
+                f"{fitted['max']:.4g}: give floats"
+            )
+        return
+    if fitted_bytes and (low < 0 or high > 1):
+        raise ValueError(
+            f"{name} must be bytes, or lie in [0, 1], since the model was fitted to bytes; found "
+            f"[{low:.4g}, {high:.4g}]"
+        )
+    span = fitted["max"] - fitted["min"] or 1.0
+    if max(high - fitted["max"], fitted["min"] - low) > FAR * span:
+        raise ValueError(
+            f"{name} lies in [{low:.4g}, {high:.4g}], too far outside of what the model was "
+            f"fitted to, [{fitted['min']:.4g}, {fitted['max']:.4g}]"
         )
 
 
@@ -93,7 +125,7 @@ def _check_resolution(columns: Shaped[np.ndarray, "N P"], name: str) -> None:
 
 
 def likelihood_of(rows: Tensor) -> Likelihood:
-    """The likelihood for checked data: "bernoulli" if they lie in [0, 1], mostly at its ends.
+    """The likelihood for checked data: "bernoulli" if they fill [0, 1], mostly at its ends.
 
     Of greys it tells little: it takes them for doubt between the ends; and of few numbers.
     """
@@ -101,7 +133,7 @@ def likelihood_of(rows: Tensor) -> Likelihood:
         return "gaussian"
     scale = 255 if rows.dtype == torch.uint8 else 1
     low, high = rows.aminmax()
-    if low < 0 or high > scale:
+    if low < 0 or not (1 - NEAR_AN_END) * scale < high <= scale:
         return "gaussian"
     grey = (rows > NEAR_AN_END * scale) & (rows < (1 - NEAR_AN_END) * scale)
     return "bernoulli" if float(grey.float().mean()) <= MOST_GREYS else "gaussian"

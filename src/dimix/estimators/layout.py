@@ -3,7 +3,8 @@
 import math
 import warnings
 
-from jaxtyping import Float, Shaped, UInt8
+import torch
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from dimix.training import CHUNK
@@ -15,14 +16,15 @@ WHOLE = 1e-3
 
 
 def warn_of_layout(rows: Shaped[Tensor, "N *shape"]) -> None:
-    """Say so where channels come first, or where a table's columns look like pixels.
+    """Say so where channels come first, a table's columns look like pixels, or bytes are bits.
 
     Warns:
         UserWarning: how to give the same numbers as images [N, H, W] or [N, H, W, C].
     """
-    hint = _of_channels(*rows.shape[1:]) if rows.ndim == 4 else _of_pixels(rows)
-    if hint:
-        warnings.warn(hint, stacklevel=4)
+    channels = _of_channels(*rows.shape[1:]) if rows.ndim == 4 else ""
+    for hint in (channels, _of_pixels(rows), _of_bits(rows)):
+        if hint:
+            warnings.warn(hint, stacklevel=4)
 
 
 def _of_channels(height: int, width: int, channels: int) -> str:
@@ -45,11 +47,20 @@ def _of_pixels(rows: Shaped[Tensor, "N *shape"]) -> str:
     )
 
 
-def _like_greys(rows: Float[Tensor, "N P"] | UInt8[Tensor, "N P"]) -> bool:
+def _of_bits(rows: Shaped[Tensor, "N *shape"]) -> str:
+    if rows.dtype != torch.uint8 or rows.max() != 1:
+        return ""
+    return (
+        "bytes of images are parts of 255, and none here is more than 1: if that is white, give "
+        "X.astype(bool)"
+    )
+
+
+def _like_greys(rows: Float[Tensor, "N P"]) -> bool:
     """Whether all are whole numbers from 0 to 255, or 255th parts, and some lie between ends."""
     low, high = rows.aminmax()
     if low < 0 or high > 255:
         return False
-    levels = rows.float() * (255 if high <= 1 else 1)
+    levels = rows * (255 if high <= 1 else 1)
     between = ((rows > low) & (rows < high)).any()
     return bool(between and ((levels - levels.round()).abs() < WHOLE).all())

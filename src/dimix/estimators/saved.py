@@ -57,7 +57,7 @@ SUMMARY = ("min", "max", "mean")
 
 def write(estimator: Any, folder: str | Path, *, overwrite: bool = False) -> None:
     """Save a fitted deep model; see its method ``save``."""
-    check_is_fitted(estimator, "model_")
+    check_is_fitted(estimator, "history_")  # the last that a fit sets
     name = type(estimator).__name__
     if name not in CLASSES:
         raise ValueError(f"only {', '.join(CLASSES)} are saved, not their subclass {name}")
@@ -143,6 +143,7 @@ def _fitted(estimator: Any) -> dict[str, Any]:
         "widths": _widths_that_mlp_took(estimator),
         "feature_names": name_entries(estimator),
         "likelihood": estimator.likelihood_,
+        "bytes": estimator.bytes_,
         "seed": estimator.seed_,
     }
 
@@ -219,6 +220,7 @@ def _read_fitted(estimator: Any, fitted: Claims) -> None:
     if "widths" in fitted:
         estimator.networks_ = _read_widths(fitted, estimator.architecture) or estimator.networks_
     estimator.likelihood_ = fitted.choice("likelihood", LIKELIHOODS)
+    estimator.bytes_ = fitted.value("bytes", bool | None) if "bytes" in fitted else None
     estimator.seed_ = fitted.whole("seed", low=0, high=2**31)
     read_names(estimator, shape[0], fitted)
 

@@ -10,6 +10,7 @@ over components. Its heights are log(N / N_eff), and each cut of it is a cluster
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -158,10 +159,10 @@ class Hierarchy:
         return int(np.searchsorted(self.heights, height, side="right"))
 
     def _checked(self, n_clusters: int) -> int:
-        if not 1 <= n_clusters <= len(self.leaves):
+        if not _is_whole(n_clusters) or not 1 <= n_clusters <= len(self.leaves):
             raise ValueError(
-                f"n_clusters must be from 1 to {len(self.leaves)}, the number of components that "
-                f"hold rows, got {n_clusters!r}"
+                f"n_clusters must be an integer from 1 to {len(self.leaves)}, the number of "
+                f"components that hold rows, got {n_clusters!r}"
             )
         return n_clusters
 
@@ -178,12 +179,18 @@ class Hierarchy:
         return labels
 
 
+def _is_whole(number: object) -> bool:
+    return isinstance(number, Integral) and not isinstance(number, bool)
+
+
 def pool(
     responsibilities: Float[np.ndarray, "N T"], labels: Int64[np.ndarray, " T"]
 ) -> Float[np.ndarray, "N C"]:
     """The probability of each cluster: the sum over its components."""
     member = labels[:, None] == np.arange(labels.max() + 1)
-    pooled: Float[np.ndarray, "N C"] = responsibilities @ member.astype(responsibilities.dtype)
+    pooled: Float[np.ndarray, "N C"] = np.minimum(
+        responsibilities @ member.astype(responsibilities.dtype), 1
+    )
     return pooled
 
 

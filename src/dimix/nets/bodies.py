@@ -64,6 +64,7 @@ class MLP:
     def __post_init__(self) -> None:
         if not self.widths or any(int(w) != w or w < 1 for w in self.widths):
             raise ValueError(f"widths must be positive integers, at least one; got {self.widths!r}")
+        object.__setattr__(self, "widths", tuple(int(w) for w in self.widths))  # NumPy's as well
 
     def encoder(self, shape: tuple[int, ...]) -> nn.Module:
         return mlp([math.prod(shape), *self.widths], activate_last=True)
@@ -180,7 +181,7 @@ def _shape_of_two(name: str, module: nn.Module, n_features: int) -> tuple[int, .
     try:
         module.eval()  # without noise, and without a trace
         with torch.no_grad():
-            made: Tensor = module(torch.zeros(2, n_features))
+            shape = tuple(module(torch.zeros(2, n_features)).shape)
     # What a module of one's own raises can be anything.
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
@@ -188,7 +189,7 @@ def _shape_of_two(name: str, module: nn.Module, n_features: int) -> tuple[int, .
             f"architecture: the {name} could not take rows [2, {n_features}]: {reason}"
         ) from error
     module.train()
-    return tuple(made.shape)
+    return shape
 
 
 def image_shape(shape: Sequence[int]) -> tuple[int, int, int]:

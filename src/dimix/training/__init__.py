@@ -1,7 +1,7 @@
 """Training through Lightning: the plan, the data module, callbacks, one call that fits."""
 
 from dimix.training.batches import CHUNK, as_float
-from dimix.training.callbacks import DivergedError, Scorer
+from dimix.training.callbacks import DivergedError, Scorer, as_numbers
 from dimix.training.evaluation import average_terms, device_of, in_chunks
 from dimix.training.fit import LAST, Training, train
 from dimix.training.precision import Precision
@@ -20,6 +20,7 @@ __all__ = [
     "Scorer",
     "Training",
     "as_float",
+    "as_numbers",
     "average_terms",
     "device_of",
     "epoch_seed",

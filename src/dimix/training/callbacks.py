@@ -29,6 +29,21 @@ from dimix.training.seeds import EVALUATION, MIXTURE, epoch_seed
 Scorer = Callable[[], dict[str, float]]
 
 
+def as_numbers(scores: Any) -> dict[str, float]:
+    """What a scorer returned, as numbers that a checkpoint may hold.
+
+    Raises:
+        ValueError: it is no dict of numbers, or names a column that the history has by itself.
+    """
+    try:
+        numbers = {str(name): float(value) for name, value in scores.items()}
+    except (AttributeError, TypeError, ValueError):
+        raise ValueError(f"scorer must return a dict of numbers; found {scores!r}") from None
+    if taken := numbers.keys() & {"epoch", "seconds"}:
+        raise ValueError(f"scorer must not return {min(taken)!r}: the history has it already")
+    return numbers
+
+
 class DivergedError(RuntimeError):
     """The loss became NaN or infinite, or the latents such that no mixture fits them.
 

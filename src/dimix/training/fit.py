@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Num
@@ -24,6 +25,7 @@ from dimix.training.callbacks import (
     Scorer,
 )
 from dimix.training.denormals import FlushDenormals
+from dimix.training.identity import DATA, EPOCHS, OtherTrainingError, checksum
 from dimix.training.interruption import Interruption
 from dimix.training.plan import Plan, Schedule
 from dimix.training.precision import Precision, resolve_precision
@@ -31,6 +33,8 @@ from dimix.training.quiet import quiet_lightning
 from dimix.training.ranks import Ranks
 
 LAST = "last.ckpt"
+OTHER_SIZES = "Error(s) in loading state_dict"
+"""What PyTorch says of weights that do not fit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +43,9 @@ class Training:
 
     checkpoint_dir: where a checkpoint and curves.csv are kept after every epoch; a checkpoint
         already there is resumed from, and one of a finished training is simply loaded.
+        That of other data, seed, batch size, learning rate or schedule is refused, and so are
+        fewer epochs and, where the learning rate falls, more.
+    any_seed: one that begun with another seed may be gone on with.
     progress: the title of the progress bar; None shows none.
     """
 
@@ -46,6 +53,7 @@ class Training:
     batch_size: int
     learning_rate: float
     seed: int
+    any_seed: bool = False
     schedule: Schedule = "constant"
     precision: Precision = "auto"
     ranks: Ranks = field(default_factory=Ranks)
@@ -53,6 +61,19 @@ class Training:
     progress: str | None = None
     logger: Logger | None = None
     callbacks: Sequence[Callback] = field(default_factory=tuple)
+
+    def identity(self, x: Num[Tensor, "N P"]) -> dict[str, Any]:
+        """What a training that goes on from this one's checkpoint must share."""
+        schedule = (
+            self.schedule if self.schedule == "constant" else f"{self.schedule} {self.epochs}"
+        )
+        return {
+            DATA: checksum(x),
+            EPOCHS: self.epochs,
+            "batch_size": self.batch_size,
+            "learning_rate": self.learning_rate,
+            "schedule": schedule,
+        } | ({} if self.any_seed else {"seed": self.seed})
 
 
 def train(
@@ -69,6 +90,7 @@ def train(
 
     Raises:
         DivergedError: the loss became NaN or infinite, or no mixture fits the latents.
+        ValueError: the checkpoint is none, or of another training.
         KeyboardInterrupt: Ctrl-C; the checkpoint of the last whole epoch stays.
     """
     folder = training.checkpoint_dir
@@ -82,7 +104,14 @@ def train(
         callbacks.insert(0, RefitMixture(model, x, training.seed))
     if training.progress is not None and first:
         callbacks.append(EpochProgress(training.progress, history))
-    plan = Plan(model, training.learning_rate, training.seed, training.schedule, training.ranks)
+    plan = Plan(
+        model,
+        training.learning_rate,
+        training.seed,
+        training.schedule,
+        training.ranks,
+        training.identity(x) if folder else None,
+    )
     rows = RowsModule(x, training.batch_size, training.seed, training.ranks.number)
     model.train()  # Lightning leaves the mode as it finds it
     with quiet_lightning(), torch.random.fork_rng():
@@ -119,13 +148,20 @@ def make_trainer(training: Training, callbacks: list[Callback]) -> Trainer:
 @contextmanager
 def tensors_alone(last: Path | None) -> Iterator[None]:
     """Say plainly that a checkpoint was refused; PyTorch would advise to execute it."""
-    refused = ValueError(
-        f"{last}: not a checkpoint of dimix, or not all of it, and nothing in it was executed; "
-        "move it away, or give another checkpoint_dir"
-    )
+
+    def refused(why: object) -> ValueError:
+        return ValueError(f"{last}: {why}; move it away, or give another checkpoint_dir")
+
+    damaged = refused("not a checkpoint of dimix, or not all of it, and nothing in it was executed")
     if last and not zipfile.is_zipfile(last):
-        raise refused
+        raise damaged
     try:
         yield
     except pickle.UnpicklingError:
-        raise refused from None
+        raise damaged from None
+    except OtherTrainingError as error:
+        raise refused(error) from None
+    except RuntimeError as error:
+        if last and OTHER_SIZES in str(error):
+            raise refused("of a training of another model, or one of other sizes") from None
+        raise

@@ -1,5 +1,6 @@
 """The training plan: Adam on whatever loss a model gives. It is blind to the model."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from dimix.models import Model
 from dimix.training.evaluation import TermAverages
+from dimix.training.identity import IDENTITY, check_same_training
 from dimix.training.ranks import Ranks
 from dimix.training.seeds import NOISE, epoch_seed
 
@@ -19,7 +21,7 @@ class Plan(LightningModule):
     """One model, one optimiser, and the running averages of the epoch's bound terms.
 
     schedule: "constant" keeps the learning rate; "linear" lets it fall to 0 over the last two
-    thirds of the steps.
+    thirds of the steps. identity: what a training that goes on from a checkpoint must share.
     """
 
     def __init__(
@@ -29,8 +31,10 @@ class Plan(LightningModule):
         seed: int,
         schedule: Schedule = "constant",
         ranks: Ranks = Ranks(),  # noqa: B008 (immutable)
+        identity: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
+        self.identity = dict(identity or {})
         self.model, self.ranks = model, ranks
         self.learning_rate, self.seed, self.schedule = learning_rate, seed, schedule
         self.averages = TermAverages()
@@ -50,6 +54,12 @@ class Plan(LightningModule):
         """The epoch's terms, averaged over the samples of all ranks."""
         with self.ranks.sharing():
             return self.averages.means()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint[IDENTITY] = self.identity
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        check_same_training(checkpoint.get(IDENTITY, {}), self.identity)
 
     def configure_optimizers(self) -> Any:
         # fused: one pass over the weights instead of a dozen

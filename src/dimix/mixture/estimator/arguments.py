@@ -4,6 +4,7 @@ Every error names the argument, what was found and what is allowed, before any w
 Defaults are those of scikit-learn's ``BayesianGaussianMixture``.
 """
 
+from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any
 
@@ -60,7 +61,7 @@ def check_choice(name: str, value: Any, allowed: tuple[object, ...]) -> None:
 
 def check_moves(value: Any) -> None:
     """Raise unless ``value`` is True, False or a collection of kinds of moves."""
-    if isinstance(value, str):
+    if isinstance(value, str) or not isinstance(value, bool | Iterable):
         raise ValueError(f"moves must be True, False or a list of kinds, got {value!r}")
     for kind in () if isinstance(value, bool) else value:
         check_choice("moves", kind, MOVES)
