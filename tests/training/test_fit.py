@@ -142,7 +142,7 @@ def test_a_part_of_a_checkpoint_is_refused(tmp_path: Path) -> None:
         ({"batch_size": 32}, "of a training with batch_size="),
         ({"learning_rate": 0.5}, "of a training with learning_rate="),
         ({"schedule": "linear"}, "of a training with schedule='constant'"),
-        ({"epochs": 1}, "of a training with epochs=2, and this one has 1"),
+        ({"epochs": 1}, "of 2 epochs, and this training has 1"),
     ],
 )
 def test_the_checkpoint_of_another_training_is_refused(
@@ -163,8 +163,11 @@ def test_the_checkpoint_of_another_training_is_refused(
 
 def test_more_epochs_are_another_training_where_the_learning_rate_falls(tmp_path: Path) -> None:
     given = {"schedule": "linear", "checkpoint_dir": tmp_path}
-    train(model("vae"), data(), training(**given, epochs=2))
-    with pytest.raises(ValueError, match="schedule='linear 2', and this one has 'linear 3'"):
+    stopped = training(**given, epochs=5, callbacks=[Interrupt(2)])
+    with pytest.raises(RuntimeError, match="killed"):
+        train(model("vae"), data(), stopped)
+    assert len(train(model("vae"), data(), training(**given, epochs=2))) == 2  # as far as it came
+    with pytest.raises(ValueError, match="of a training with epochs=5, and this one has 3"):
         train(model("vae"), data(), training(**given, epochs=3))
 
 

@@ -25,7 +25,7 @@ from dimix.training.callbacks import (
     Scorer,
 )
 from dimix.training.denormals import FlushDenormals
-from dimix.training.identity import DATA, EPOCHS, OtherTrainingError, checksum
+from dimix.training.identity import DATA, EPOCHS, SCHEDULE, OtherTrainingError, checksum
 from dimix.training.interruption import Interruption
 from dimix.training.plan import Plan, Schedule
 from dimix.training.precision import Precision, resolve_precision
@@ -43,8 +43,8 @@ class Training:
 
     checkpoint_dir: where a checkpoint and curves.csv are kept after every epoch; a checkpoint
         already there is resumed from, and one of a finished training is simply loaded.
-        That of other data, seed, batch size, learning rate or schedule is refused, and so are
-        fewer epochs and, where the learning rate falls, more.
+        One of other data, seed, batch size, learning rate or schedule is refused, and one of
+        more epochs; where the learning rate falls, these must be the same.
     any_seed: one that begun with another seed may be gone on with.
     progress: the title of the progress bar; None shows none.
     """
@@ -64,15 +64,12 @@ class Training:
 
     def identity(self, x: Num[Tensor, "N P"]) -> dict[str, Any]:
         """What a training that goes on from this one's checkpoint must share."""
-        schedule = (
-            self.schedule if self.schedule == "constant" else f"{self.schedule} {self.epochs}"
-        )
         return {
             DATA: checksum(x),
             EPOCHS: self.epochs,
             "batch_size": self.batch_size,
             "learning_rate": self.learning_rate,
-            "schedule": schedule,
+            SCHEDULE: self.schedule,
         } | ({} if self.any_seed else {"seed": self.seed})
 
 

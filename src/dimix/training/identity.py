@@ -9,7 +9,7 @@ from torch import Tensor
 
 IDENTITY = "training"
 """Where a checkpoint keeps it."""
-DATA, EPOCHS = "data", "epochs"
+DATA, EPOCHS, SCHEDULE = "data", "epochs", "schedule"
 
 
 class OtherTrainingError(ValueError):
@@ -21,17 +21,23 @@ def checksum(x: Num[Tensor, "N P"]) -> str:
     return f"{tuple(x.shape)}, {zlib.crc32(x.contiguous().numpy().data):08x}"
 
 
-def check_same_training(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise unless the two agree in all that both know; there may be more epochs now.
+def check_same_training(checkpoint: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise unless a training can go on from the checkpoint, or is at its end there.
+
+    Epochs that a training had before it may differ, unless the learning rate falls with them.
 
     Raises:
-        OtherTrainingError: they are of other data, or another number differs.
+        OtherTrainingError: it is of other data, has gone further, or another number differs.
     """
-    for name in before.keys() & now.keys():
-        differ = before[name] > now[name] if name == EPOCHS else before[name] != now[name]
-        if differ and name == DATA:
+    before, trained = checkpoint.get(IDENTITY, {}), checkpoint["epoch"] + 1
+    compared = before.keys() & now.keys()
+    if now[SCHEDULE] == "constant" or trained == now[EPOCHS]:
+        compared -= {EPOCHS}
+    for name in sorted(name for name in compared if before[name] != now[name]):
+        if name == DATA:
             raise OtherTrainingError("of a training on other data")
-        if differ:
-            raise OtherTrainingError(
-                f"of a training with {name}={before[name]!r}, and this one has {now[name]!r}"
-            )
+        raise OtherTrainingError(
+            f"of a training with {name}={before[name]!r}, and this one has {now[name]!r}"
+        )
+    if trained > now[EPOCHS]:
+        raise OtherTrainingError(f"of {trained} epochs, and this training has {now[EPOCHS]}")

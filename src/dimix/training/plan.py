@@ -59,7 +59,7 @@ class Plan(LightningModule):
         checkpoint[IDENTITY] = self.identity
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        check_same_training(checkpoint.get(IDENTITY, {}), self.identity)
+        check_same_training(checkpoint, self.identity)
 
     def configure_optimizers(self) -> Any:
         # fused: one pass over the weights instead of a dozen
