@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dimix.data import DataError, read_labels
+from dimix.data import DataError, read, read_labels
 
 
 def write(file: Path, labels: list[object], *, header: bool = True) -> None:
@@ -31,6 +31,45 @@ def test_every_form(ending: str, labels: list[object], tmp_path: Path) -> None:
 def test_text_without_a_line_of_names(labels: list[object], tmp_path: Path) -> None:
     write(tmp_path / "l.csv", labels, header=False)
     assert read_labels(tmp_path / "l.csv", 3).tolist() == labels
+
+
+@pytest.mark.parametrize(
+    ("stored", "labels"),
+    [
+        (np.array([0.0, 1, 1]), [0, 1, 1]),
+        (np.array([True, False, True]), [1, 0, 1]),
+        (np.array(["å", "b", "b"]), ["å", "b", "b"]),
+        (np.char.encode(["å", "b", "b"], "utf-8"), ["å", "b", "b"]),
+    ],
+)
+def test_labels_beside_the_data_are_as_those_of_a_file(
+    stored: np.ndarray, labels: list[object], tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "t.npz", X=np.eye(3), y=stored)
+    found = read(tmp_path / "t.npz").labels
+    assert found is not None
+    assert found.tolist() == labels
+    assert found.dtype.kind in "iU"
+    assert read_labels(tmp_path / "t.npz", 3).tolist() == labels
+
+
+@pytest.mark.parametrize(
+    ("stored", "message"),
+    [
+        (np.array([0.5, 1, 1]), "expected one whole number or text a row"),
+        (np.array([np.nan, 1, 1]), "expected one whole number or text a row"),
+        (np.array([np.inf, 1, 1]), "expected one whole number or text a row"),
+        (np.eye(3), r"found an array of shape \[3, 3\]"),
+        (np.array([b"\xff", b"b", b"b"]), "expected labels in UTF-8"),
+        (np.arange(4), "expected 3 labels, one a row, found 4"),
+    ],
+)
+def test_labels_beside_the_data_that_cannot_score(
+    stored: np.ndarray, message: str, tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "t.npz", X=np.eye(3), y=stored)
+    with pytest.raises(DataError, match=message):
+        read(tmp_path / "t.npz")
 
 
 def test_a_table_with_names_of_the_rows_or_a_column_called_label(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from dimix.data.base import Data, DataError, Selection
-from dimix.data.checks import check_content, check_rows, opening
+from dimix.data.checks import check_content, check_labels, check_rows, opening
 
 X_NAMES, LABEL_NAMES = ("X", "x", "data", "images"), ("y", "labels")
 CHANNELS = (1, 3, 4)
@@ -34,9 +34,10 @@ def npz_blocks(path: Path, wanted: Selection, n_bytes: int) -> Iterator[Data]:
         )
     x = stored[found[0]]
     step = _check_shape(path, x, n_bytes)
-    labels = next((stored[name] for name in LABEL_NAMES if name in stored), None)
-    if labels is not None and labels.shape != x.shape[:1]:
-        raise DataError(f"{path}: expected {len(x)} labels, found an array of {labels.shape}")
+    named = next((name for name in LABEL_NAMES if name in stored), None)
+    labels = None if named is None else check_labels(stored[named], path)
+    if labels is not None and len(labels) != len(x):
+        raise DataError(f"{path}: expected {len(x)} labels, one a row, found {len(labels)}")
     for start in range(0, len(x), step):
         rows = slice(start, start + step)
         yield Data(_numbers(path, x[rows], start), labels=None if labels is None else labels[rows])

@@ -80,3 +80,25 @@ def check_rows(
         f"{path}: expected a number everywhere, found {what} in {where} (counted from 1); "
         f"{len(bad)} such in all: fill them in, or leave the rows or columns out"
     )
+
+
+def check_labels(labels: Shaped[np.ndarray, "..."], path: Path) -> Shaped[np.ndarray, " N"]:
+    """An array of labels as whole numbers or texts; raise if it holds anything else.
+
+    A single column counts as one axis, bytes as text in UTF-8.
+    """
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    kind = labels.dtype.kind
+    whole = kind in "buiUS" or (
+        kind == "f" and bool(np.all((labels == np.floor(labels)) & (np.abs(labels) < 2**63)))
+    )
+    if labels.ndim != 1 or not whole:
+        raise DataError(
+            f"{path}: expected one whole number or text a row, found an array of shape "
+            f"{list(labels.shape)} and type {labels.dtype}"
+        )
+    if kind == "S":
+        with opening(path, "labels in UTF-8"):
+            return np.char.decode(labels, "utf-8")
+    return labels if kind == "U" else labels.astype(np.int64)

@@ -7,7 +7,7 @@ from jaxtyping import Shaped
 
 from dimix.data.arrays import LABEL_NAMES, read_npy, read_npz
 from dimix.data.base import DataError, Selection
-from dimix.data.checks import check_content, needed, opening
+from dimix.data.checks import check_content, check_labels, needed, opening
 from dimix.data.tables import first_line, labels_of, roles_of
 
 SUFFIXES = (".npy", ".npz", ".csv", ".tsv", ".parquet")
@@ -40,17 +40,7 @@ def _from_array(path: Path, suffix: str) -> Shaped[np.ndarray, " N"]:
         array = stored.get(name, np.empty((0, 0)))
     else:
         array = read_npy(path)
-    if array.ndim == 2 and array.shape[1] == 1:
-        array = array[:, 0]
-    whole = array.dtype.kind in "buiUS" or (
-        array.dtype.kind == "f" and bool(np.all(array == np.floor(array)))
-    )
-    if array.ndim != 1 or not whole:
-        raise DataError(
-            f"{path}: expected one whole number or text a row, found an array of shape "
-            f"{list(array.shape)} and type {array.dtype}"
-        )
-    return array.astype(str) if array.dtype.kind in "US" else array.astype(np.int64)
+    return check_labels(array, path)
 
 
 def _from_table(path: Path, n_rows: int) -> Shaped[np.ndarray, " N"]:
