@@ -72,6 +72,11 @@ def test_labels_beside_the_data_that_cannot_score(
         read(tmp_path / "t.npz")
 
 
+def test_whole_numbers_too_large_to_count_are_texts(tmp_path: Path) -> None:
+    (tmp_path / "l.csv").write_text(f"{10**30}\n2\n")
+    assert read_labels(tmp_path / "l.csv", 2).tolist() == [str(10**30), "2"]
+
+
 def test_a_table_with_names_of_the_rows_or_a_column_called_label(tmp_path: Path) -> None:
     (tmp_path / "ids.csv").write_text("id,kind\nr1,7\nr2,8\n")
     (tmp_path / "more.csv").write_text("a,label,b\n1,x,2\n3,y,4\n")
@@ -85,6 +90,14 @@ def test_a_table_with_names_of_the_rows_or_a_column_called_label(tmp_path: Path)
         ("l.txt", "1\n2\n", "expected labels in .npy, .npz, .csv, .tsv, .parquet, found '.txt'"),
         ("l.csv", "kind\n1\n2\n3\n4\n", "expected 2 labels, one a row, found more: 4"),
         ("l.csv", "1\n", "expected 2 labels, one a row, found fewer: 1"),
+        ("l.csv", "kind\n1\n", "found fewer: 1, below the line of names 'kind'"),
+        ("l.csv", "kind\nx\n", "found fewer: 1, below the line of names 'kind'"),
+        ("l.csv", ",kind\n0,x\n", "found fewer: 1, below the line of names '', 'kind'"),
+        ("l.csv", "1\n2\n1\n", "expected 2 labels, one a row, found more: 3"),
+        ("l.csv", "x\ny\nx\n", "expected 2 labels, one a row, found more: 3"),
+        ("l.csv", "1\n\n2\n", "expected a label in every row, found none in row 2"),
+        ("l.csv", "kind\n\n2\n", "expected a label in every row, found none in row 1"),
+        ("l.csv", "1\n2,3\n", "expected lines of 1 fields, as the first one has ('1')"),
         ("l.csv", 'kind\n1\n""\n', "expected a label in every row, found none in row 2"),
         ("l.parquet", "xx", "expected a parquet table"),
     ],

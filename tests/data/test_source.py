@@ -104,6 +104,32 @@ def test_the_row_of_an_error_counts_from_the_files_beginning(tmp_path: Path) -> 
         list(blocks(tmp_path / "t.csv", n_bytes=16 * 10))
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a\n1\n\n3\n", "expected a number everywhere, found a missing value in row 2"),
+        ("\n1\n2\n", "expected a number everywhere, found a missing value in row 1"),
+        ("\n\n", "expected a line with names or numbers, found blank ones alone"),
+        ("# made by hand\na,b\n1,2\n", r"lines of 1 fields, as the first one has \('# made by"),
+        ('a,b\n1,"2\n', r"expected lines of 2 fields, as the first one has \('a', 'b'\)"),
+        (f"a,b\n1,2\n{10**400},2\n", "found an infinite value in row 2, column 'a'"),
+        (f"a,b\n1,2\n{-(10**400)},2\n", "found an infinite value in row 2, column 'a'"),
+        (f"a,b\n1,2\n{'x' * 400},2\n", "column 'a' must hold numbers, found 'x{79} in row 2"),
+    ],
+)
+def test_text_that_is_no_table(content: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(content)
+    with pytest.raises(DataError, match=message):
+        read(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize("content", ["\n \na\n1\n2\n", "a\n1\n2\n\n\n"])
+def test_blank_lines_around_a_table_are_no_rows(content: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(content)
+    data = read(tmp_path / "t.csv")
+    assert (data.columns, data.X.tolist()) == (("a",), [[1.0], [2.0]])
+
+
 def test_images_come_from_arrays_and_idx(small_folder: Path, tmp_path: Path) -> None:
     images = np.zeros((4, 5, 6, 3), np.uint8)
     np.save(tmp_path / "i.npy", images)

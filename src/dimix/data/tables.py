@@ -6,8 +6,10 @@ column called label or labels holds labels.
 """
 
 import csv
+import math
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +22,9 @@ from dimix.data.checks import check_content, check_rows, needed, opening
 NAME_COLUMNS = ("", "id", "name", "index", "unnamed: 0", "__index_level_0__")
 LABEL_COLUMNS = ("label", "labels")
 SEPARATORS = ",;\t"
+UTF8 = "a text table in UTF-8"
+BLANK = " \r\n"
+"""What a line of a text table that pandas passes over consists of."""
 MOST_ROWS = 2**31 - 1
 BUFFER_BYTES = 2**20
 """Of a parquet file, so that a row group is not read whole."""
@@ -36,26 +41,30 @@ class Roles(NamedTuple):
 def csv_blocks(path: Path, wanted: Selection, n_bytes: int) -> Iterator[Data]:
     """Blocks of a text table; its columns have no names if its first line holds only numbers."""
     first, separator = first_line(path)
-    header = None if _all_numbers(first) else first
+    header = None if all(map(is_number, first)) else first
     names = header or [str(i) for i in range(len(first))]
     roles = roles_of(names, wanted, path)
+    if len(first) == 1:
+        check_gaps(path, "a number everywhere, found a missing value", named=header is not None)
     start = 0
-    for frame in _csv_frames(path, separator, header, _n_rows(n_bytes, len(first))):
+    step = _n_rows(n_bytes, len(first))
+    for frame in _csv_frames(path, separator, first, step, named=header is not None):
         frame.columns = names
         yield _data(frame, roles, path, start, named=header is not None)
         start += len(frame)
     _check_any(path, start)
 
 
-def _csv_frames(path: Path, separator: str, header: list[str] | None, n_rows: int) -> Iterator[Any]:
+def _csv_frames(
+    path: Path, separator: str, first: list[str], n_rows: int, *, named: bool
+) -> Iterator[Any]:
     pandas = needed("pandas", path)
-    warning = pandas.errors.ParserWarning  # more fields than names
     with (
-        opening(path, "a text table in UTF-8", warning),
+        reading(path, first),
         pandas.read_csv(
             path,
             sep=separator,
-            header=None if header is None else 0,
+            header=0 if named else None,
             index_col=False,
             low_memory=False,
             chunksize=n_rows,
@@ -63,11 +72,25 @@ def _csv_frames(path: Path, separator: str, header: list[str] | None, n_rows: in
     ):
         while True:
             with warnings.catch_warnings():
-                warnings.simplefilter("error", warning)
+                warnings.simplefilter("error", pandas.errors.ParserWarning)
                 frame = next(frames, None)
             if frame is None:
                 return
             yield frame
+
+
+@contextmanager
+def reading(path: Path, first: Sequence[str]) -> Iterator[None]:
+    """Turn what pandas raises for a bad text table, whose first line is known, into a DataError."""
+    errors = needed("pandas", path).errors
+    with opening(path, UTF8):
+        try:
+            yield
+        except (errors.ParserError, errors.ParserWarning) as error:  # more fields than names
+            raise DataError(
+                f"{path}: expected lines of {len(first)} fields, as the first one has "
+                f"({', '.join(map(repr, first))[:200]}), found: {str(error).strip()}"
+            ) from error
 
 
 def parquet_blocks(path: Path, wanted: Selection, n_bytes: int) -> Iterator[Data]:
@@ -91,13 +114,32 @@ def parquet_blocks(path: Path, wanted: Selection, n_bytes: int) -> Iterator[Data
 
 
 def first_line(path: Path) -> tuple[list[str], str]:
-    """The fields of a text table's first line, and what separates them."""
+    """The fields of a text table's first line that is not blank, and what separates them."""
     check_content(path)
-    with opening(path, "a text table in UTF-8"), path.open(encoding="utf-8-sig", newline="") as f:
-        line = f.readline()
+    with opening(path, UTF8), path.open(encoding="utf-8-sig", newline="") as f:
+        begin, line = 0, f.readline()
+        while line and not line.strip(BLANK):
+            begin, line = f.tell(), f.readline()
         separator = max(SEPARATORS, key=line.count)
-        f.seek(0)
-        return next(csv.reader(f, delimiter=separator), []), separator
+        f.seek(begin)
+        fields = next(csv.reader(f, delimiter=separator), [])
+    if not fields:
+        raise DataError(f"{path}: expected a line with names or numbers, found blank ones alone")
+    return fields, separator
+
+
+def check_gaps(path: Path, expected: str, *, named: bool) -> None:
+    """Raise at a blank line among the rows of one column, where a value is missing.
+
+    Blank lines above the column's name and below the last row are none.
+    """
+    n_rows, blank = -1 if named else 0, False
+    with opening(path, UTF8), path.open(encoding="utf-8-sig") as lines:
+        for line in lines:
+            if line.strip(BLANK) and blank and n_rows >= 0:
+                raise DataError(f"{path}: expected {expected} in row {n_rows + 1} (counted from 1)")
+            blank = not line.strip(BLANK)
+            n_rows += not blank
 
 
 def roles_of(header: Sequence[str], wanted: Selection, path: Path) -> Roles:
@@ -128,11 +170,13 @@ def _listed(header: Sequence[str]) -> str:
     return f"the columns {', '.join(map(repr, header[:20]))}{more}"
 
 
-def _all_numbers(fields: Sequence[str]) -> bool:
+def is_number(field: str) -> bool:
+    """Whether a text is a number."""
     try:
-        return len([float(field) for field in fields]) > 0
+        float(field)
     except ValueError:
         return False
+    return True
 
 
 def _n_rows(n_bytes: int, n_columns: int) -> int:
@@ -168,18 +212,23 @@ def _numbers(column: Any, path: Path, start: int) -> Shaped[np.ndarray, " n"]:
     bad = next((i for i, value in enumerate(values) if value is None), None)
     if bad is not None:
         raise DataError(
-            f"{path}: column {column.name!r} must hold numbers, found {text.iloc[bad]!r} in row "
-            f"{start + bad + 1} (counted from 1): drop the column (--drop), or write numbers"
+            f"{path}: column {column.name!r} must hold numbers, found {text.iloc[bad]!r:.80} in "
+            f"row {start + bad + 1} (counted from 1): drop the column (--drop), or write numbers"
         )
     return np.array(values, dtype=np.float64)
 
 
 def _number(value: Any) -> float | None:
-    """A number, NaN for what is missing, None for anything else; dates are not numbers."""
+    """A number, NaN for what is missing, None for anything else; dates are not numbers.
+
+    A whole number that no float can hold is infinite.
+    """
     if value is None or (isinstance(value, float) and np.isnan(value)):
         return float("nan")
     try:
         return None if hasattr(value, "isoformat") else float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
     except (TypeError, ValueError):
         return None
 
