@@ -88,3 +88,17 @@ def test_a_file_that_only_says_that_it_is_an_image(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_text("no image at all")
     with pytest.raises(DataError, match=r"a\.jpg: expected an image, found: cannot identify"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize("ending", ["tif", "gif", "webp"])
+def test_a_file_of_several_images_is_refused(ending: str, tmp_path: Path) -> None:
+    pages = [Image.new("L", (4, 5), shade) for shade in (0, 200, 90)]
+    pages[0].save(tmp_path / f"a.{ending}", save_all=True, append_images=pages[1:])
+    with pytest.raises(DataError, match=rf"a\.{ending}: expected one image, found 3 pages"):
+        read(tmp_path)
+
+
+def test_the_first_page_of_a_photograph_is_the_picture(tmp_path: Path) -> None:
+    pages = [Image.new("L", (4, 5), shade) for shade in (200, 0)]
+    pages[0].save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=pages[1:])
+    assert (read(tmp_path).X == 200).all()

@@ -63,6 +63,9 @@ def _head(file: Path) -> tuple[tuple[int, int], str]:
             raise DataError(
                 f"{file}: expected an image of 8 bits a channel, found mode {image.mode}"
             )
+        n_pages = getattr(image, "n_frames", 1)
+        if n_pages > 1 and image.format != "MPO":  # a photograph whose first page is the picture
+            raise DataError(f"{file}: expected one image, found {n_pages} pages: save each alone")
         exif = pillow.Image.getexif(image)  # PNG's own would decode all of it
         turned = exif.get(ORIENTATION, 1) >= ON_ITS_SIDE
         width, height = image.size[::-1] if turned else image.size
