@@ -111,6 +111,34 @@ def test_given_clusters_are_taken(csv: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_report")
+def test_more_clusters_than_components_are_as_many_as_there_are(csv: Path, tmp_path: Path) -> None:
+    fit = ("fit", csv, "--model", "mixture", "--n-components", 6, "--n-clusters", 30)
+    result = answer(*fit, "--out", tmp_path / "out")
+    assert result["n_clusters"] == 3
+    assert (
+        "n_clusters=30, but the bound supports 3 components; going on with these" in result["notes"]
+    )
+    assert dimix.load(tmp_path / "out" / "model").n_clusters_ == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--set", "n_clusters=0"), "n_clusters must be an integer >= 1, got 0"),
+        (("--set", "n_clusters=many"), "n_clusters must be an integer >= 1, got 'many'"),
+        (("--n-clusters", 2, "--set", "coarsening=null"), "n_clusters takes a tree of components"),
+    ],
+)
+def test_clusters_that_cannot_be_are_refused_before_the_fit(
+    options: tuple[object, ...], message: str, csv: Path, tmp_path: Path
+) -> None:
+    code, output = call("fit", csv, "--out", tmp_path / "out", "--model", "mixture", *options)
+    assert code == 2
+    assert message in output
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("no_report")
 def test_constant_columns_are_named(table: pd.DataFrame, tmp_path: Path) -> None:
     table.assign(one=3.0).to_csv(tmp_path / "t.csv", index=False)
     code, output = call(

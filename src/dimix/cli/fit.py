@@ -234,10 +234,27 @@ def trained(
             estimator.fit(X)
         except DivergedError as error:
             fail(str(error), UNEXPECTED)
-    if request.model == models.MIXTURE and "n_clusters" in request.parameters:
-        estimator.cut(n_clusters=request.parameters["n_clusters"])
+        n_clusters = request.parameters.get("n_clusters")
+        if request.model == models.MIXTURE and n_clusters is not None:
+            cut_into(estimator, n_clusters)
     estimator.save(out / MODEL)
     return estimator, list(dict.fromkeys(str(warning.message) for warning in caught))
+
+
+def cut_into(mixture: Any, n_clusters: int) -> None:
+    """Cut a mixture's tree into so many clusters, or into its components, if these are fewer.
+
+    Warns:
+        UserWarning: they are.
+    """
+    most = len(mixture.hierarchy_.leaves)
+    if n_clusters > most:
+        warnings.warn(
+            f"n_clusters={n_clusters}, but the bound supports {most} components; going on with "
+            "these",
+            stacklevel=2,
+        )
+    mixture.cut(n_clusters=min(n_clusters, most))
 
 
 def result_of(

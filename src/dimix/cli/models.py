@@ -104,11 +104,26 @@ def _architecture(X: Shaped[np.ndarray, "N *shape"]) -> tuple[str, str]:
 
 
 def estimator(model: str, parameters: Mapping[str, Any], seed: int) -> Any:
-    """The estimator, not yet fitted."""
+    """The estimator, not yet fitted.
+
+    Raises:
+        ValueError: the clusters that a mixture is to have are no number, or it has no tree.
+    """
     given = {k: tuple(v) if isinstance(v, list) else v for k, v in parameters.items()}
     if model == MIXTURE:
-        given.pop("n_clusters", None)  # where its tree is cut, after the fit
+        _check_cut(given.pop("n_clusters", None), given)
     return _class(model)(**given, random_state=seed)
+
+
+def _check_cut(n_clusters: Any, parameters: Mapping[str, Any]) -> None:
+    """Raise unless a mixture's tree can be cut, after the fit, into so many clusters."""
+    from dimix.mixture.estimator.arguments import check_number
+
+    if n_clusters is None:
+        return
+    check_number("n_clusters", n_clusters, low=1, integer=True)
+    if parameters["coarsening"] is None:
+        raise ValueError("n_clusters takes a tree of components, which coarsening=null leaves out")
 
 
 def _class(model: str) -> Any:
