@@ -148,6 +148,23 @@ def test_samples_of_images_are_one_picture(deep: Path, tmp_path: Path) -> None:
         assert np.array_equal(sheet[8:, :6], np.rint(stored["X"][3] * 255))
 
 
+@pytest.mark.parametrize(("low", "high"), [(0.0, 255.0), (-3.0, 5.0)])
+def test_a_picture_is_as_bright_as_the_data(
+    low: float, high: float, images: Path, tmp_path: Path
+) -> None:
+    pixels = np.load(images) / 255
+    pixels[0, 0, :2] = 0, 1
+    np.save(tmp_path / "i.npy", low + (high - low) * pixels)
+    fit = ("fit", tmp_path / "i.npy", "--model", "vae", "--epochs", 1)
+    answer(*fit, "--out", tmp_path / "fit")
+    answer("sample", tmp_path / "fit", "--n", 4, "--out", tmp_path / "s.png")
+    answer("sample", tmp_path / "fit", "--n", 4, "--out", tmp_path / "s.npy")
+    with Image.open(tmp_path / "s.png") as picture:
+        unit = np.clip((np.load(tmp_path / "s.npy")[0] - low) / (high - low), 0, 1)
+        assert 0 < unit.mean() < 1
+        assert np.abs(np.array(picture)[:8, :6] - 255 * unit).max() <= 0.51
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

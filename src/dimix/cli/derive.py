@@ -262,18 +262,27 @@ def write_samples(
 
 
 def write_picture(fit: Fit, X: Float[np.ndarray, "n *shape"], out: Path) -> None:
-    """Images side by side in one, as nearly square as they can be."""
+    """Images side by side in one, as nearly square as they can be, as bright as in the report."""
     from dimix.data.checks import needed
     from dimix.records import atomic_write
+    from dimix.summary.pictures import as_bytes
 
     if fit.preparation.kind != "images":
         raise ValueError("samples of a table are written as .csv, .parquet, .npy or .npz")
     across = int(np.ceil(np.sqrt(len(X))))
     down = -(-len(X) // across)
     sheet = np.zeros((across * down, *X.shape[1:]), dtype=np.uint8)
-    sheet[: len(X)] = np.rint(np.clip(X, 0, 1) * 255)
+    sheet[: len(X)] = as_bytes(X, *extremes(fit))
     rows = sheet.reshape(down, across, *X.shape[1:]).swapaxes(1, 2)
     page = rows.reshape(down * X.shape[1], across * X.shape[2], *X.shape[3:])
     with atomic_write(out, "wb") as file:
         image = needed("PIL.Image", out).fromarray(page.squeeze())
         image.save(file, format="png")
+
+
+def extremes(fit: Fit) -> tuple[float, float]:
+    """Between which numbers the images lie that a model decodes; bytes are shares of 255."""
+    if fit.preparation.dtype == "uint8":
+        return 0.0, 1.0
+    summary = fit.model.data_summary_
+    return summary["min"], summary["max"]

@@ -16,8 +16,8 @@ class Drawer:
     def __init__(self, images: Shaped[np.ndarray, "n h w *c"]) -> None:
         """Bytes are 0..255; floats are in [0, 1], or else between their own extremes."""
         self.is_bytes = images.dtype == np.uint8
-        low, high = (0.0, 1.0) if self.is_bytes else (float(images.min()), float(images.max()))
-        self.low, self.high = (0.0, 1.0) if low >= 0 and high <= 1 else (low, high)
+        self.low = 0.0 if self.is_bytes else float(images.min())
+        self.high = 1.0 if self.is_bytes else float(images.max())
         height, width = images.shape[1:3]
         shrink = min(1.0, LARGEST / max(height, width))
         self.size = max(1, round(height * shrink)), max(1, round(width * shrink))
@@ -37,13 +37,23 @@ class Drawer:
         """Pictures of what a model decodes: floats on the data's scale, bytes over 255."""
         if images.ndim == 4:
             images = images[..., :3] if self.is_colour else images.mean(-1)
-        unit = (images - self.low) / ((self.high - self.low) or 1.0)
-        whole = np.rint(255 * np.clip(unit, 0, 1)).astype(np.uint8)
+        whole = as_bytes(images, self.low, self.high)
         if whole.shape[1:3] == self.size:
             return whole
         height, width = self.size
         reduced = [Image.fromarray(x).resize((width, height), Image.Resampling.BOX) for x in whole]
         return np.stack([np.asarray(x) for x in reduced])
+
+
+def as_bytes(
+    images: Float[np.ndarray, "*shape"], low: float, high: float
+) -> UInt8[np.ndarray, "*shape"]:
+    """Floats as bytes: black is 0 and white 1 where the data's extremes allow it, or else these."""
+    if low >= 0 and high <= 1:
+        low, high = 0.0, 1.0
+    unit = (images - low) / ((high - low) or 1.0)
+    whole: UInt8[np.ndarray, "*shape"] = np.rint(255 * np.clip(unit, 0, 1)).astype(np.uint8)
+    return whole
 
 
 def within_budget(
