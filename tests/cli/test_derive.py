@@ -148,6 +148,25 @@ def test_samples_of_images_are_one_picture(deep: Path, tmp_path: Path) -> None:
         assert np.array_equal(sheet[8:, :6], np.rint(stored["X"][3] * 255))
 
 
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_no_column_of_the_data_gives_way(ending: str, table: pd.DataFrame, tmp_path: Path) -> None:
+    data, out = tmp_path / "t.csv", tmp_path / f"o.{ending}"
+    named = table.rename(columns={"a": "name", "c": "label", "label": "kind"})
+    named.insert(1, "label_", named.pop("b"))
+    named.to_csv(data, index=False)
+    columns, read = ["label_", "name", "label"], getattr(pd, f"read_{ending}")
+    for model in ("mixture", "vae"):
+        fit = ("fit", data, "--model", model, "--label-column", "kind")
+        more = ("--epochs", 1) if model == "vae" else ()
+        answer(*fit, *more, "--out", tmp_path / model)
+    answer("sample", tmp_path / "mixture", "--n", 9, "--out", out)
+    assert list(read(out)) == [*columns, "label__"]
+    answer("reconstruct", tmp_path / "vae", data, "--out", out)
+    again = read(out)
+    assert list(again) == ["name_", *columns]
+    assert list(again["name_"]) == list(table["id"])
+
+
 @pytest.mark.parametrize(("low", "high"), [(0.0, 255.0), (-3.0, 5.0)])
 def test_a_picture_is_as_bright_as_the_data(
     low: float, high: float, images: Path, tmp_path: Path

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int64, Shaped
 from dimix.cli.folder import Fit, open_fit
 from dimix.cli.options import Split
 from dimix.cli.output import AsJson, answering, console_for, print_json, tell
-from dimix.cli.writing import ARRAYS, TABLES, Columns, check_out, writing
+from dimix.cli.writing import ARRAYS, TABLES, Columns, check_out, free, writing
 
 if TYPE_CHECKING:
     from dimix.data import Data
@@ -118,16 +118,16 @@ def through(
         with writing(out) as sink:
             for block in blocks(source, selection):
                 X = fit.preparation.apply(block, source)
-                sink.write(named(block, out) | dict(columns_of(fit, X)))
+                sink.write(named(block, columns_of(fit, X), out))
                 n_rows += len(block)
     report_written(n_rows, out, as_json)
 
 
-def named(block: "Data", out: Path) -> dict[str, Any]:
-    """The names of the rows as the first column of a table."""
+def named(block: "Data", columns: Columns, out: Path) -> Columns:
+    """Columns below the names of the rows, which come first in a table."""
     if block.names is None or out.suffix.lower() in ARRAYS:
-        return {}
-    return {"name": block.names}
+        return columns
+    return {free("name", columns): block.names, **columns}
 
 
 def report_written(n_rows: int, out: Path, as_json: bool) -> None:
@@ -248,17 +248,18 @@ def write_samples(
     """Samples in the form of the file's ending."""
     from dimix.records import atomic_write
 
-    known: dict[str, Any] = {} if labels is None else {"labels": labels}
     if out.suffix.lower() == ".npz":
+        known: dict[str, Any] = {} if labels is None else {"labels": labels}
         with atomic_write(out, "wb") as file:
             np.savez_compressed(file, X=X, **known)
     elif out.suffix.lower() == ".png":
         write_picture(fit, X, out)
     else:
-        known = {} if out.suffix.lower() in ARRAYS or labels is None else {"label": labels}
         columns = dict(as_columns(fit, X, out))
+        if labels is not None and out.suffix.lower() not in ARRAYS:
+            columns[free("label", columns)] = labels
         with writing(out) as sink:
-            sink.write(columns | known)
+            sink.write(columns)
 
 
 def write_picture(fit: Fit, X: Float[np.ndarray, "n *shape"], out: Path) -> None:

@@ -21,6 +21,13 @@ Columns = Mapping[str, Shaped[np.ndarray, "..."] | Sequence[str]]
 """Values by name, one a row."""
 
 
+def free(name: str, taken: Columns) -> str:
+    """A name for a column of ours that no column of the data has."""
+    while name in taken:
+        name += "_"
+    return name
+
+
 class Sink(Protocol):
     """What takes blocks of rows."""
 
