@@ -61,12 +61,24 @@ def pictures(*shapes: tuple[int, ...], dtype: str = "u1") -> Callable[[Path], li
     return make
 
 
+def pages(folder: Path) -> list[str]:
+    (folder / "images").mkdir()
+    image = Image.new("L", (4, 4))
+    image.save(folder / "images" / "a.tif", save_all=True, append_images=[image])
+    return ["images"]
+
+
 def labels(name: str, content: str | np.ndarray) -> Callable[[Path], list[str]]:
     def make(folder: Path) -> list[str]:
         (text if isinstance(content, str) else array)(name, content)(folder)  # type: ignore[arg-type]
         return [*text("t.csv", GOOD)(folder), "--labels", name]
 
     return make
+
+
+def labelled(folder: Path) -> list[str]:
+    np.savez(folder / "t.npz", X=np.eye(2), y=np.array([np.nan, 1.0]))
+    return ["t.npz"]
 
 
 def table(*options: str) -> Callable[[Path], list[str]]:
@@ -81,6 +93,7 @@ BAD: dict[str, Callable[[Path], list[str]]] = {
     "text in a numeric column": text("t.csv", "a,city\n1,2\n3,Rome\n"),
     "missing values": text("t.csv", "a,b\n1,2\n3,\n"),
     "infinite values": array("t.npy", np.array([[1.0, 2.0], [3.0, np.inf]])),
+    "values too large to standardise": text("t.csv", "a,b\n1,2e300\n3,4e300\n"),
     "rows of different lengths": text("t.csv", "a,b\n1,2\n3,4,5\n"),
     "a text table that is not UTF-8": text("t.csv", "a,ü\n1,2\n".encode("latin1")),
     "a file of another kind": text("t.npy", "a,b"),
@@ -92,8 +105,11 @@ BAD: dict[str, Callable[[Path], list[str]]] = {
     "a folder without images": lambda folder: [str((folder / "empty").mkdir() or "empty")],
     "a corrupt image among good ones": pictures((4, 4), (), (4, 4)),
     "images of mixed sizes": pictures((4, 4), (4, 5), (4, 4)),
+    "several images in one file": pages,
     "images of 16 bits": pictures((4, 4), (4, 4), dtype="u2"),
     "more labels than rows": labels("l.npy", np.arange(3)),
+    "fewer labels than rows": labels("l.csv", "kind\n1\n"),
+    "labels beside the data that are no whole numbers": labelled,
     "labels in several columns": labels("l.csv", "kind,sort\n1,2\n1,2\n"),
     "labels that are no whole numbers": labels("l.npy", np.array([0.5, 1.0])),
     "a parameter that the model does not take": table("--latent-dim", "3"),

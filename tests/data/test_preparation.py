@@ -67,6 +67,30 @@ def test_another_shape_is_refused() -> None:
         preparation.apply(Data(X[:, :2]), "new")
 
 
+def test_numbers_too_large_to_standardise_are_refused() -> None:
+    data = Data(X * [1, 1, 1e305], ("a", "b", "c"))
+    with pytest.raises(
+        DataError, match=r"t\.csv: .* too large to standardise, found .* in column 'c'"
+    ):
+        Preparation.of(data, source="t.csv")
+    assert Preparation.of(data, standardize=False).apply(data, "x") is data.X
+
+
+@pytest.mark.parametrize(
+    ("fitted", "new", "found"),
+    [
+        (X.astype("f4"), X * [1, 1e50, 1], "too large for float32, as in the fit.*column '2'"),
+        (X * 1e-5, X * [1, 1, 1e307], "too large for float64 in the units.*column '3'"),
+        (np.ones((2, 3, 4), "f4"), np.full((2, 3, 4), 1e50), "found 1e\\+50 to 1e\\+50: rescale"),
+    ],
+)
+def test_new_numbers_that_the_model_cannot_hold_are_refused(
+    fitted: np.ndarray, new: np.ndarray, found: str
+) -> None:
+    with pytest.raises(DataError, match=f"new: expected values .*{found}"):
+        Preparation.of(Data(fitted)).apply(Data(new), "new")
+
+
 def test_constant_columns_are_named_and_become_zero() -> None:
     rows = np.column_stack([X, np.full(len(X), 0.1)])
     data = Data(rows, ("a", "b", "c", "d"))

@@ -51,7 +51,7 @@ def prepared(
 
     data = read(source, selection)
     resized = selection.image_size is not None
-    preparation = Preparation.of(data, standardize=standardize, resized=resized)
+    preparation = Preparation.of(data, standardize=standardize, resized=resized, source=source)
     return data, preparation, preparation.apply(data, source)
 
 

@@ -5,7 +5,7 @@ which every entry is checked when it is read.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self, get_args
@@ -37,11 +37,25 @@ class Preparation:
     resized: bool = False
 
     @classmethod
-    def of(cls, data: Data, *, standardize: bool = True, resized: bool = False) -> Self:
-        """Learn it from data; images are never standardised."""
+    def of(
+        cls,
+        data: Data,
+        *,
+        standardize: bool = True,
+        resized: bool = False,
+        source: str | Path = "the data",
+    ) -> Self:
+        """Learn it from data; images are never standardised.
+
+        Raises:
+            DataError: a column's numbers are too large for its mean or variance to be a float;
+                ``source`` is where they were read.
+        """
         centre = scale = None
         if standardize and data.kind == "table":
-            scaler = StandardScaler().fit(data.X)
+            with np.errstate(over="ignore", invalid="ignore"):
+                scaler = StandardScaler().fit(data.X)
+            _check_held(np.stack([scaler.mean_, scaler.var_]), data, source, "to standardise")
             centre, scale = (tuple(map(float, v)) for v in (scaler.mean_, scaler.scale_))
         return cls(
             kind=data.kind,
@@ -66,7 +80,8 @@ class Preparation:
         """New data in the model's units.
 
         Raises:
-            DataError: they are not of the kind, shape or type that the model was fitted to.
+            DataError: they are not of the kind, shape or type that the model was fitted to, or
+                hold numbers that are infinite in its units.
         """
         if data.X.shape[1:] != self.shape:
             raise DataError(
@@ -74,15 +89,20 @@ class Preparation:
                 f"the fit, found {list(data.X.shape[1:])}"
             )
         if self.centre is not None:
-            rows = data.X.astype("f4" if self.dtype == "float32" else "f8", copy=False)
-            scaled: Float[np.ndarray, "N P"] = self._scaler().transform(rows)
-            return scaled
+            return self._standardised(data, source)
         if (data.X.dtype == np.uint8) != (self.dtype == "uint8"):
             raise DataError(
                 f"{source}: expected values of type {self.dtype}, as in the fit, found "
                 f"{data.X.dtype}: bytes are divided by 255, other numbers are not"
             )
-        return data.X.astype(self.dtype, copy=False)
+        return _cast(data, self.dtype, source)
+
+    def _standardised(self, data: Data, source: str | Path) -> Float[np.ndarray, "N P"]:
+        rows = _cast(data, "float32" if self.dtype == "float32" else "float64", source)
+        with np.errstate(over="ignore"):
+            scaled: Float[np.ndarray, "N P"] = self._scaler().transform(rows)
+        _check_held(scaled, data, source, f"for {scaled.dtype} in the units of the fit")
+        return scaled
 
     def undo(self, X: Float[np.ndarray, "N *shape"]) -> Float[np.ndarray, "N *shape"]:
         """What comes out of a model in the units of the data."""
@@ -127,8 +147,38 @@ class Preparation:
 
 def constant_columns(data: Data) -> list[str]:
     """The names, or numbers from 1, of a table's columns that hold one value alone."""
-    names = data.columns or [str(j + 1) for j in range(data.X.shape[1])]
-    return [names[j] for j in np.flatnonzero(np.ptp(data.X, axis=0) == 0)]
+    names = _column_names(data)
+    is_constant = data.X.min(0) == data.X.max(0)
+    return [name for name, alone in zip(names, is_constant, strict=True) if alone]
+
+
+def _column_names(data: Data) -> Sequence[str]:
+    return data.columns or [str(j + 1) for j in range(data.X.shape[1])]
+
+
+def _cast(data: Data, dtype: str, source: str | Path) -> Shaped[np.ndarray, "N *shape"]:
+    """The data in a type that is finite for all of them."""
+    with np.errstate(over="ignore"):
+        X = data.X.astype(dtype, copy=False)
+    _check_held(X, data, source, f"for {dtype}, as in the fit")
+    return X
+
+
+def _check_held(
+    X: Shaped[np.ndarray, "n *shape"], data: Data, source: str | Path, purpose: str
+) -> None:
+    """Raise if what became of the data is not finite: they are too large for the purpose."""
+    bad = np.argwhere(~np.isfinite(X))
+    if not len(bad):
+        return
+    of, where = data.X, ""
+    if data.kind == "table":
+        column = int(bad[0][1])
+        of, where = data.X[:, column], f" in column {_column_names(data)[column]!r}"
+    raise DataError(
+        f"{source}: expected values that are not too large {purpose}, found {of.min():.4g} to "
+        f"{of.max():.4g}{where}: rescale them"
+    )
 
 
 def _are(values: Any, kind: type, length: int | None = None) -> bool:
