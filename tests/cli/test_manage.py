@@ -86,6 +86,15 @@ def test_cuts_that_cannot_be_made(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_fit_without_a_result_is_resumed_before_it_is_cut(mixture: Path, tmp_path: Path) -> None:
+    fit = shutil.copytree(mixture, tmp_path / "fit")
+    (fit / "result.json").unlink()
+    code, output = call("cut", fit, "--n-clusters", 2)
+    assert code == 2
+    assert f"has a model, but no result.json yet; `dimix resume {fit}` adds" in output
+    assert dimix.load(fit / "model").n_clusters_ == 3
+
+
 def test_export_names_the_extra_or_writes_a_graph(
     mixture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

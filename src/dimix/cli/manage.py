@@ -102,7 +102,16 @@ def cut(
 
 
 def cut_result(fit: Fit) -> dict[str, Any]:
-    """The result at another cut: sizes are the tree's; what needs the data is not known."""
+    """The result at another cut: sizes are the tree's; what needs the data is not known.
+
+    Raises:
+        ValueError: the fit was stopped before it had a result.
+    """
+    if not (fit.folder / RESULT).exists():
+        raise ValueError(
+            f"{fit.folder}: this fit has a model, but no {RESULT} yet; `dimix resume {fit.folder}` "
+            "adds clusters and report"
+        )
     model, tree = fit.model, fit.model.hierarchy_
     before = read_json(fit.folder, RESULT)
     shares = np.bincount(model.component_labels_[tree.leaves], tree.shares)
