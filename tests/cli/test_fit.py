@@ -168,6 +168,19 @@ def test_a_fit_in_a_folder_with_the_same_or_another_one_changes_nothing(
     assert files_of(mixture) == before
 
 
+def test_other_labels_for_a_complete_fit_are_said_to_be_unused(
+    csv: Path, mixture: Path, tmp_path: Path
+) -> None:
+    labels, before = tmp_path / "labels.npy", files_of(mixture)
+    np.save(labels, np.arange(90) % 2)
+    fit = ("fit", csv, "--out", mixture, "--model", "mixture", "--n-components", 6)
+    result = answer(*fit, "--labels", labels)
+    assert result["scores"]["ari"] == 1.0
+    assert f"not scored again with {labels}: give another folder" in result["notes"][-1]
+    assert "not scored again" not in str(answer(*fit)["notes"])
+    assert files_of(mixture) == before
+
+
 def test_a_folder_with_other_files_is_refused(csv: Path, tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("dear")
     code, output = call("fit", csv, "--out", tmp_path, "--model", "mixture")

@@ -161,20 +161,31 @@ def run(request: Request, out: Path, console: Console) -> dict[str, Any]:
     parameters, reasons = models.chosen(request.model, request.parameters, X)
     estimator = models.estimator(request.model, parameters, request.seed)
     check_free(out, request)
-    for line in (*about_data(request, data, preparation, labels), *reasons):
-        tell(console, line)
-    write_request(out, request)
-    write_json(out, DATA, preparation.to_json())
     if (out / RESULT).exists():
-        tell(console, f"{out} is complete already")
-        result = read_json(out, RESULT)
+        tell(console, f"{out} is complete already, and nothing in it was changed")
+        result = complete(out, request)
     else:
+        for line in (*about_data(request, data, preparation, labels), *reasons):
+            tell(console, line)
+        write_request(out, request)
+        write_json(out, DATA, preparation.to_json())
         fitted, notes = trained(estimator, X, request, out, quiet=console.quiet)
         result = result_of(fitted, X, labels, notes)
         leave_report(fitted, X, data, preparation, labels, out)
         write_json(out, RESULT, result)
     print_result(result, out, console)
     return result | {"folder": str(out)}
+
+
+def complete(out: Path, request: Request) -> dict[str, Any]:
+    """The result that is there, with a note if this request names other labels."""
+    result, before = read_json(out, RESULT), read_request(out)
+    given, known = ((r.labels, r.label_column) for r in (request, before))
+    if given in (known, (None, None)):
+        return result
+    named = request.labels or f"the column {request.label_column!r}"
+    note = f"complete already, and not scored again with {named}: give another folder for that"
+    return result | {"notes": [*result["notes"], note]}
 
 
 def same_data(request: Request, sha256: str) -> Request:
