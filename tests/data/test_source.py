@@ -70,12 +70,14 @@ def test_names_labels_and_columns_have_their_roles(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("stored", "read_as"),
-    [("f2", "f4"), ("f4", "f4"), ("f8", "f8"), ("i8", "f8"), ("?", "f8"), ("u1", "u1")],
+    [("f2", "f4"), ("f4", "f4"), ("f8", "f8"), ("i8", "f8"), ("?", "f8"), ("u1", "f4")],
 )
-def test_types_are_bytes_or_floats(stored: str, read_as: str, tmp_path: Path) -> None:
+def test_numbers_become_floats_and_bytes_of_images_stay(stored: str, read_as: str, tmp_path: Path) -> None:
     array = (np.arange(6).reshape(3, 2) % 2).astype(stored)
     np.save(tmp_path / "t.npy", array)
     assert read(tmp_path / "t.npy").X.dtype == np.dtype(read_as)
+    np.save(tmp_path / "i.npy", np.zeros((2, 3, 4), stored))
+    assert read(tmp_path / "i.npy").X.dtype == np.dtype("u1" if stored == "u1" else read_as)
     if stored not in ("f2", "u1", "?"):
         pd.DataFrame(array, columns=["a", "b"]).to_parquet(tmp_path / "t.parquet")
         assert read(tmp_path / "t.parquet").X.dtype == np.dtype(read_as)

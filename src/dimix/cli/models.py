@@ -53,7 +53,7 @@ def chosen(
         raise ValueError("--architecture conv takes images, found a table: take mlp")
     if found["likelihood"] == "bernoulli" and _leaves_the_ends(X):
         raise ValueError(
-            f"--likelihood bernoulli takes bytes or values in [0, 1], found values from "
+            f"--likelihood bernoulli takes images of bytes or values in [0, 1], found values from "
             f"{X.min():.4g} to {X.max():.4g}: take gaussian, or --no-standardize if the data are "
             "in [0, 1] as they are"
         )
@@ -81,7 +81,11 @@ def _likelihood(X: Shaped[np.ndarray, "N *shape"]) -> tuple[str, str]:
     if X[0].size < FEWEST_BITS:
         return found, f"samples have fewer than {FEWEST_BITS} numbers"
     unit = "bytes" if X.dtype == np.uint8 else "values in [0, 1]"
-    ends = "nearly all close to an end" if found == "bernoulli" else "many far from both ends"
+    ends = (
+        "nearly all close to an end"
+        if found == "bernoulli"
+        else "not nearly all close to an end, 0 and 1 alike"
+    )
     return found, f"{unit}, {ends}"
 
 

@@ -80,8 +80,9 @@ def _check_shape(path: Path, x: Shaped[np.ndarray, "..."], n_bytes: int) -> int:
 def _numbers(
     path: Path, x: Shaped[np.ndarray, "n *shape"], first_row: int
 ) -> Shaped[np.ndarray, "n *shape"]:
-    """A copy in memory: bytes stay bytes, half precision becomes single, all else double."""
-    single = x.dtype.kind == "f" and x.dtype.itemsize <= 4
-    array = np.array(x, dtype=x.dtype if x.dtype == np.uint8 else "f4" if single else "f8")
+    """A copy in memory: bytes of images stay bytes, what single precision holds becomes single."""
+    stay = x.dtype == np.uint8 and x.ndim > 2
+    single = x.dtype == np.uint8 or (x.dtype.kind == "f" and x.dtype.itemsize <= 4)
+    array = np.array(x, dtype=x.dtype if stay else "f4" if single else "f8")
     check_rows(array, path, first_row=first_row)
     return array
