@@ -72,7 +72,9 @@ def test_names_labels_and_columns_have_their_roles(tmp_path: Path) -> None:
     ("stored", "read_as"),
     [("f2", "f4"), ("f4", "f4"), ("f8", "f8"), ("i8", "f8"), ("?", "f8"), ("u1", "f4")],
 )
-def test_numbers_become_floats_and_bytes_of_images_stay(stored: str, read_as: str, tmp_path: Path) -> None:
+def test_numbers_become_floats_and_bytes_of_images_stay(
+    stored: str, read_as: str, tmp_path: Path
+) -> None:
     array = (np.arange(6).reshape(3, 2) % 2).astype(stored)
     np.save(tmp_path / "t.npy", array)
     assert read(tmp_path / "t.npy").X.dtype == np.dtype(read_as)
