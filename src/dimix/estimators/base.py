@@ -77,7 +77,7 @@ class DeepEstimator(
     Parameters:
         latent_dim: D, the number of latent features.
         likelihood: "bernoulli" for data in [0, 1], "gaussian" for anything; "auto" takes the
-            first where samples have 32 numbers or more, nearly all of them close to 0 or 1.
+            first where samples have 32 numbers or more, nearly all close to 0 or 1, and some to 1.
         architecture: "mlp" (W-W-4W and mirrored; W is twice the pixels of an image, or twice the
             root of a table's rows, from 128 to 500), a tuple of other widths, "conv" for images,
             or `dimix.nets.Networks` of one's own.
