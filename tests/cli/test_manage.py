@@ -74,7 +74,7 @@ def test_a_cut_in_place_and_back(mixture: Path, tmp_path: Path) -> None:
     [
         ((), "cut takes one of --n-clusters, --n-eff and --auto"),
         (("--auto", "--n-clusters", "2"), "cut takes one of --n-clusters, --n-eff and --auto"),
-        (("--n-clusters", "70"), "n_clusters must be from 1 to"),
+        (("--n-clusters", "70"), "n_clusters must be an integer from 1 to"),
     ],
 )
 def test_cuts_that_cannot_be_made(
