@@ -45,7 +45,7 @@ class Training:
         already there is resumed from, and one of a finished training is simply loaded.
         One of other data, seed, batch size, learning rate or schedule is refused, and one of
         more epochs; where the learning rate falls, these must be the same.
-    any_seed: one that begun with another seed may be gone on with.
+    any_seed: one that began with another seed may be gone on with.
     progress: the title of the progress bar; None shows none.
     """
 
