@@ -88,12 +88,16 @@ def test_a_table_with_names_of_the_rows_or_a_column_called_label(tmp_path: Path)
     ("name", "content", "message"),
     [
         ("l.txt", "1\n2\n", "expected labels in .npy, .npz, .csv, .tsv, .parquet, found '.txt'"),
-        ("l.csv", "kind\n1\n2\n3\n4\n", "expected 2 labels, one a row, found more: 4"),
+        (
+            "l.csv",
+            "kind\n1\n2\n3\n",
+            "expected 2 labels, one a row, found more: 3, below the line of",
+        ),
         ("l.csv", "1\n", "expected 2 labels, one a row, found fewer: 1"),
         ("l.csv", "kind\n1\n", "found fewer: 1, below the line of names 'kind'"),
         ("l.csv", "kind\nx\n", "found fewer: 1, below the line of names 'kind'"),
         ("l.csv", ",kind\n0,x\n", "found fewer: 1, below the line of names '', 'kind'"),
-        ("l.csv", "1\n2\n1\n", "expected 2 labels, one a row, found more: 3"),
+        ("l.csv", "1\n2\n1\n", "found more: 3; if the first line names the column, call it label"),
         ("l.csv", "x\ny\nx\n", "expected 2 labels, one a row, found more: 3"),
         ("l.csv", "1\n\n2\n", "expected a label in every row, found none in row 2"),
         ("l.csv", "kind\n\n2\n", "expected a label in every row, found none in row 1"),

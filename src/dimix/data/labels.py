@@ -43,12 +43,11 @@ def read_labels(file: str | Path, n_rows: int) -> Shaped[np.ndarray, " N"]:
     labels, names = _from_array(path, suffix) if suffix in SUFFIXES[:2] else _from_table(path)
     if len(labels) != n_rows:
         more = "more" if len(labels) > n_rows else "fewer"
-        hint = "; if the first line names the column, call it label"
-        too_many_by_one = len(labels) == n_rows + 1 and path.suffix.lower() in TEXTS
-        below = f", below the line of names {', '.join(map(repr, names))}" if names else ""
+        read_as = f", below the line of names {', '.join(map(repr, names))}" if names else ""
+        if not names and len(labels) == n_rows + 1 and suffix in TEXTS:
+            read_as = "; if the first line names the column, call it label"
         raise DataError(
-            f"{path}: expected {n_rows} labels, one a row, found {more}: {len(labels)}{below}"
-            f"{hint if too_many_by_one else ''}"
+            f"{path}: expected {n_rows} labels, one a row, found {more}: {len(labels)}{read_as}"
         )
     return labels
 

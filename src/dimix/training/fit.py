@@ -144,7 +144,10 @@ def make_trainer(training: Training, callbacks: list[Callback]) -> Trainer:
 
 @contextmanager
 def tensors_alone(last: Path | None) -> Iterator[None]:
-    """Say plainly that a checkpoint was refused; PyTorch would advise to execute it."""
+    """Say plainly why a checkpoint is refused: damaged, or of another training.
+
+    Of one that holds more than tensors, PyTorch would advise to execute it.
+    """
 
     def refused(why: object) -> ValueError:
         return ValueError(f"{last}: {why}; move it away, or give another checkpoint_dir")
