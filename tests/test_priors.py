@@ -63,6 +63,15 @@ def test_a_sharper_allocation_is_a_lower_bound() -> None:
     assert float((best - sharp).detach().max()) > 1e-3
 
 
+def test_rough_networks_leave_the_mixture_exact() -> None:
+    mixture, (q, _) = a_mixture(2).eval(), a_batch(2)
+    exact = mixture.terms(q)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert (q.mean[0] @ torch.ones(DIM)).dtype == torch.bfloat16  # as a network's layer is
+        rough = mixture.terms(q)
+    torch.testing.assert_close(rough, exact, rtol=0, atol=0)
+
+
 def test_a_pass_over_everything_is_the_conjugate_update_and_raises_the_bound() -> None:
     mixture = a_mixture()
     q, _ = a_batch(1, N)

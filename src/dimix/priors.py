@@ -136,9 +136,13 @@ class InfiniteMixture(nn.Module):
         return float(self.n_eff) / self.climb.n_rows
 
     def terms(self, q: Independent[Normal]) -> dict[str, Float[Tensor, " B"]]:
-        """`entropy` and `allocation`; in training mode the mixture takes its own step too."""
+        """`entropy` and `allocation`; in training mode the mixture takes its own step too.
+
+        In float32 whatever the networks' precision: large terms of L cancel.
+        """
         phi = self.features(q).sum(0)
-        logits = self.logits(phi, len(q.mean))
+        with torch.autocast(phi.device.type, enabled=False):
+            logits = self.logits(phi, len(q.mean))
         with torch.no_grad():
             log_r = torch.log_softmax(self.climb.sharpness * logits, dim=1)
             r = log_r.exp()

@@ -38,6 +38,21 @@ def test_refit_is_from_scratch(latents: torch.Tensor) -> None:
     torch.testing.assert_close(model.component_mean, fresh.component_mean)
 
 
+def test_rough_networks_leave_the_mixture_exact(
+    latents: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, x = fitted(latents, kl_weight=1.0), torch.rand(5, P)
+    mean, noise = latents[:5], torch.zeros(5, D)
+    monkeypatch.setattr(model, "embed", lambda _: mean)
+    monkeypatch.setattr(torch, "randn_like", lambda _: noise)
+    priors = []
+    for enabled in (False, True):
+        torch.manual_seed(0)
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            priors.append(model.objective(x).terms["prior"])
+    torch.testing.assert_close(priors[1], priors[0], rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("gumbel", ["soft", "hard"])
 def test_noise_has_the_variance_of_the_drawn_component(
     latents: torch.Tensor, gumbel: str, monkeypatch: pytest.MonkeyPatch

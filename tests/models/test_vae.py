@@ -7,6 +7,7 @@ from scipy.special import logsumexp
 from scipy.stats import norm
 from torch.distributions import Normal, kl_divergence
 
+from dimix.data.views import RandomWarp
 from dimix.models import VAE
 from dimix.nets import diagonal_normal
 from dimix.priors import StandardNormal
@@ -53,6 +54,18 @@ def test_loss_is_the_negative_mean_bound() -> None:
     objective = VAE((6,), 2).objective(torch.rand(5, 6))
     assert objective.loss.item() == pytest.approx(-objective.bound.mean().item())
     assert set(objective.terms) == {"reconstruction", "prior"}
+
+
+def test_rough_networks_leave_the_views_exact() -> None:
+    seen = []
+    model = VAE((8, 8), 2, augment=lambda images: seen.append(RandomWarp()(images)) or images)
+    x = torch.rand(4, 64)
+    torch.manual_seed(0)
+    model.train().objective(x)
+    torch.manual_seed(0)
+    with torch.autocast("cpu", torch.bfloat16):
+        model.objective(x)
+    torch.testing.assert_close(seen[1], seen[0], rtol=0, atol=0)
 
 
 def test_importance_weighted_bound_reaches_the_log_evidence() -> None:

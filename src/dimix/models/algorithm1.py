@@ -103,12 +103,13 @@ class Algorithm1(Model):
         part = part_of(x)
         mean = self.embed(part)
         choose = partial(gumbel_softmax, tau=self.temperature, hard=self.gumbel == "hard")
-        y = drawn(choose, self.assign(mean), len(x))
-        var = y @ self.component_var
+        with torch.autocast(mean.device.type, enabled=False):  # a mixture is no network
+            y = drawn(choose, self.assign(mean), len(x))
+            var, centre = y @ self.component_var, y @ self.component_mean
         z = mean + var.sqrt() * drawn(torch.randn_like, mean, len(x))
         terms = {"reconstruction": self.decode(z).log_prob(part)}
         if self.kl_weight:
-            distance = (mean - y @ self.component_mean).square() / var
+            distance = (mean - centre).square() / var
             terms["prior"] = -0.5 * self.kl_weight * distance.sum(-1)
         return Objective(-mean_over(bound(terms), len(x)), terms)
 
