@@ -39,6 +39,7 @@ def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path: Path) -> None:
         (("--row", "vea"), "unknown row 'vea'; the rows are: vae"),
         (("--dataset", "cifar"), "cifar"),
         (("--dataset", "idx:/nowhere"), "/nowhere"),
+        (("--device", "tpu"), "tpu"),
     ],
 )
 def test_bad_requests_fail_with_one_line(

@@ -3,7 +3,7 @@
 import time
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -36,6 +36,9 @@ def reproduce(
     out: Annotated[Path, typer.Option(help="Folder for records, tables, figures.")] = Path(
         "runs/paper"
     ),
+    device: Annotated[
+        Literal["cpu", "cuda", "auto"], typer.Option(help="What the networks are trained on.")
+    ] = "cpu",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the plan.")] = False,
 ) -> None:
     """Run the paper's grid: rows × latent dimensions × seeds. Run it again to go on.
@@ -47,7 +50,7 @@ def reproduce(
 
     with answering(GOES_ON):
         rows = experiments.find_rows(row or [])
-        grid = experiments.Grid(dataset, data_dir, rows, latent_dim, seed, epochs, out)
+        grid = experiments.Grid(dataset, data_dir, rows, latent_dim, seed, epochs, out, device)
         if dry_run:
             print_plan(grid)
             return

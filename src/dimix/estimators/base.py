@@ -52,6 +52,7 @@ from dimix.training import (
     as_float,
     as_numbers,
     average_terms,
+    check_device,
     device_of,
     epoch_seed,
     in_chunks,
@@ -218,9 +219,7 @@ class DeepEstimator(
         check_number("learning_rate", self.learning_rate, low=0, closed=False)
         networks(self.architecture)
         check_choice("likelihood", self.likelihood, ("auto", *get_args(Likelihood)))
-        check_choice("device", self.device, get_args(Device))
-        if self.device == "cuda" and not torch.cuda.is_available():
-            raise ValueError("device='cuda', but torch finds none here; use 'cpu' or 'auto'")
+        check_device(self.device)
 
     def _ranks(self) -> Ranks:
         return Ranks(self.device, int(self.devices), int(self.num_nodes))

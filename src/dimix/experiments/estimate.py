@@ -6,6 +6,7 @@ from dimix.estimators import GMVAE, VAE, DeepInfiniteMixture
 from dimix.experiments.networks import PRETRAINING_SHARE
 from dimix.experiments.problem import Problem
 from dimix.experiments.runner import Grid
+from dimix.training import Device
 
 SAMPLE = 5120  # images in the trial epoch: twenty batches
 OVERHEAD = 1.25  # scores at each epoch's end, Algorithm 1's refits, the mixtures' fits
@@ -13,7 +14,7 @@ OVERHEAD = 1.25  # scores at each epoch's end, Algorithm 1's refits, the mixture
 
 def estimate_seconds(grid: Grid, problem: Problem) -> float:
     """Seconds for the grid's missing networks, counted from nothing, on this machine now."""
-    vae, gmvae = (seconds_per_image(kind, problem) for kind in (VAE, GMVAE))
+    vae, gmvae = (seconds_per_image(kind, problem, grid.device) for kind in (VAE, GMVAE))
     n_images = len(problem.train.images)
     names = [name for name, _, _ in grid.networks()]
     ours = sum(name.startswith("infinite") for name in names)
@@ -28,8 +29,8 @@ def estimate_seconds(grid: Grid, problem: Problem) -> float:
     return OVERHEAD * epochs * n_images
 
 
-def seconds_per_image(kind: type[VAE] | type[GMVAE], problem: Problem) -> float:
+def seconds_per_image(kind: type[VAE] | type[GMVAE], problem: Problem, device: Device) -> float:
     """One image's share of a training epoch, the first epoch's warm-up left out."""
     images = problem.train.images[np.arange(SAMPLE) % len(problem.train.images)]
-    trial = kind(epochs=2, random_state=0, progress=False).fit(images)
+    trial = kind(epochs=2, device=device, random_state=0, progress=False).fit(images)
     return trial.history_[-1]["seconds"] / len(images)

@@ -22,7 +22,7 @@ from dimix.experiments.problem import Problem, Split
 from dimix.experiments.rows import NetworkName
 from dimix.metrics import clustering_scores
 from dimix.models.algorithm1 import Gumbel
-from dimix.training import LAST, DivergedError
+from dimix.training import LAST, Device, DivergedError
 
 PRETRAINING_SHARE = 0.7  # the paper's 70 of 100 epochs
 
@@ -69,6 +69,7 @@ class Workshop:
     latent_dim: int
     seed: int
     epochs: int
+    device: Device = "cpu"
 
     def network(self, name: NetworkName) -> TrainedNetwork:
         """Train the network, or load it if its checkpoint is that of its last epoch."""
@@ -122,6 +123,7 @@ class Workshop:
             "latent_dim": self.latent_dim,
             "likelihood": "bernoulli",
             "epochs": self.epochs,
+            "device": self.device,
             "random_state": self.seed,
             "checkpoint_dir": self.folder / name,
             "progress": f"{name} Z={self.latent_dim} seed={self.seed}",

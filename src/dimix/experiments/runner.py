@@ -12,6 +12,7 @@ from dimix.experiments.networks import TrainedNetwork, Workshop
 from dimix.experiments.problem import load_problem
 from dimix.experiments.rows import NetworkName, Row
 from dimix.records import Record, atomic_write, cell_path, write_curves, write_record
+from dimix.training import Device, check_device
 
 RUN_FILE = "run.json"
 
@@ -31,7 +32,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """What to run and where."""
+    """What to run and where; device: what the networks are trained on."""
 
     dataset: str
     data_dir: Path | None
@@ -40,6 +41,10 @@ class Grid:
     seeds: list[int]
     epochs: int
     out: Path
+    device: Device = "cpu"
+
+    def __post_init__(self) -> None:
+        check_device(self.device)
 
     def cells(self) -> Iterator[Cell]:
         """Every cell, in the order that they are run."""
@@ -68,7 +73,8 @@ def reproduce(grid: Grid, announce: Callable[[Record], None]) -> None:
     @lru_cache(1)
     def network(name: NetworkName, latent_dim: int, seed: int) -> TrainedNetwork:
         folder = grid.out / "networks" / f"z{latent_dim}-seed{seed}"
-        return Workshop(problem(seed), folder, latent_dim, seed, grid.epochs).network(name)
+        workshop = Workshop(problem(seed), folder, latent_dim, seed, grid.epochs, grid.device)
+        return workshop.network(name)
 
     for cell in grid.missing():
         with measured() as cost:

@@ -5,7 +5,7 @@ from dimix.training.callbacks import DivergedError, Scorer, as_numbers
 from dimix.training.evaluation import average_terms, device_of, in_chunks
 from dimix.training.fit import LAST, Training, train
 from dimix.training.precision import Precision
-from dimix.training.ranks import Device, Ranks
+from dimix.training.ranks import Device, Ranks, check_device
 from dimix.training.seeds import EVALUATION, MIXTURE, epoch_seed
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "as_float",
     "as_numbers",
     "average_terms",
+    "check_device",
     "device_of",
     "epoch_seed",
     "in_chunks",

@@ -8,16 +8,24 @@ import atexit
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import torch
 import torch.distributed as dist
 from lightning.fabric import Fabric
 
+from dimix.mixture.estimator.arguments import check_choice
 from dimix.mixture.inference.distributed import alone, in_company
 from dimix.training.quiet import quiet_lightning
 
 Device = Literal["cpu", "cuda", "auto"]
+
+
+def check_device(device: Any) -> None:
+    """Raise unless it is one that networks can be trained on here."""
+    check_choice("device", device, get_args(Device))
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device='cuda', but torch finds none here; use 'cpu' or 'auto'")
 
 
 @dataclass(frozen=True)
