@@ -9,6 +9,7 @@ from sklearn.exceptions import NotFittedError
 
 from dimix import DeepInfiniteMixture
 from dimix.data.views import Jitter, RandomWarp
+from dimix.estimators.infinite import UNMOVED
 from dimix.metrics import clustering_scores
 from narrow import narrow
 
@@ -140,6 +141,14 @@ def test_latents_that_tell_nothing_are_said_to_be() -> None:
     with pytest.warns(UserWarning, match="posterior collapse.*DirichletProcessGaussianMixture"):
         model.fit(X)
     assert model.n_clusters_ == 1
+
+
+@pytest.mark.parametrize(("architecture", "share"), [("mlp", 0), ((8, 8), 0), ("conv", UNMOVED)])
+def test_convolutions_see_some_images_as_they_are(architecture: object, share: float) -> None:
+    images = np.random.default_rng(0).integers(0, 256, size=(80, 8, 8), dtype=np.uint8)
+    images[:, :, 4:] //= 4  # not all noise
+    quick = QUICK | {"pretrain_epochs": 1, "epochs": 1, "architecture": architecture}
+    assert DeepInfiniteMixture(**quick).fit(images).model_.augment == RandomWarp(unmoved=share)
 
 
 def test_images_are_moved_and_tables_are_given_noise(table: tuple) -> None:

@@ -20,6 +20,13 @@ def test_the_still_map_changes_nothing() -> None:
     torch.testing.assert_close(RandomWarp(0, 0, 0, 0, 0)(images), images, atol=1e-5, rtol=0)
 
 
+def test_a_share_of_the_images_stays_as_it_is() -> None:
+    images = torch.rand(2_000, 4, 4, 3)
+    stays = (RandomWarp(unmoved=0.25)(images) == images).all(dim=(1, 2, 3))
+    assert float(stays.float().mean()) == pytest.approx(0.25, abs=0.04)
+    torch.testing.assert_close(RandomWarp(unmoved=1.0)(images), images, rtol=0, atol=0)
+
+
 def test_a_shift_alone_moves_by_up_to_its_share_of_half_the_width() -> None:
     images = torch.zeros(200, 41, 41)
     images[:, 20, 20] = 1

@@ -31,7 +31,7 @@ class RandomWarp:
     half the width: each is drawn evenly, and is the largest value to either side. bend is the
     standard deviation, as a share of half the width, of how far the knots of a coarse grid are
     moved, and all between them smoothly (after Simard, Steinkraus and Platt 2003). What comes in
-    from outside continues the image's border.
+    from outside continues the image's border. A share of the images, ``unmoved``, stays as it is.
     """
 
     rotation: float = 0.2
@@ -39,9 +39,16 @@ class RandomWarp:
     shear: float = 0.2
     shift: float = 0.1
     bend: float = 0.1
+    unmoved: float = 0.0
 
     def __call__(self, images: Float[Tensor, "B H W *C"]) -> Float[Tensor, "B H W *C"]:
-        """A copy of each image, moved."""
+        """A copy of each image, moved or not."""
+        if not self.unmoved:
+            return self._moved(images)
+        stays = torch.rand(len(images), device=images.device) < self.unmoved
+        return torch.where(stays.view(-1, *[1] * (images.ndim - 1)), images, self._moved(images))
+
+    def _moved(self, images: Float[Tensor, "B H W *C"]) -> Float[Tensor, "B H W *C"]:
         channels_first = (images[..., None] if images.ndim == 3 else images).movedim(-1, 1)
         grid = affine_grid(self._maps(images), list(channels_first.shape), align_corners=False)
         grid += self._bends(channels_first)

@@ -34,6 +34,7 @@ from dimix.mixture import (
 from dimix.mixture.estimator.arguments import check_choice, check_moves, check_number
 from dimix.mixture.hierarchy import pool
 from dimix.models.vae import Augment
+from dimix.nets import MLP, networks
 from dimix.priors import Climb, InfiniteMixture
 from dimix.training import MIXTURE, Scorer, Training, as_float, epoch_seed, train
 from dimix.training.moves import MoveComponents, posteriors
@@ -57,6 +58,10 @@ FEW_IMAGES, FEW_ROWS = (2_000, 1, 500), (400, 1, 500)
 """Where JOINT would make fewer minibatches, there are as many epochs as make these."""
 ROUNDS = 20
 """How often in the joint training moves are tried: often enough for merges to come one by one."""
+UNMOVED = 0.25
+"""Share of the images that convolutions, or networks of one's own, see as they are. Interpolation
+blurs a moved image, and convolutions learn to expect that: to images as they are, which is what
+they are asked about later, they would do badly."""
 TELLS = 1e-4
 """Latents whose means vary by less than this share of their variances tell nothing about X."""
 BEGIN, END = 0, 2**31
@@ -146,7 +151,9 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         """What makes the views of these flat rows."""
         if self.augment == "auto":
             if self._of_images:
-                return RandomWarp()
+                return RandomWarp(
+                    unmoved=0 if isinstance(networks(self.networks_), MLP) else UNMOVED
+                )
             share = min(max(FEW_TO_LEARN / len(rows), TOWARDS_NEIGHBOUR), 1.0)
             return Jitter.towards_neighbours(rows, share)
         return self.augment

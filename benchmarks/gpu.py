@@ -1,0 +1,80 @@
+"""The deep infinite mixture on a GPU: all of MNIST in each precision, and with convolutions.
+
+    python -m benchmarks.gpu --data-dir DIR [--variant NAME] [--at-once N]
+
+Sets aside what `dimix reproduce` does with seed 0, trains on the other 55,000 images, and scores
+on the 10,000 test images. Several such commands may share a GPU, each told how many they are.
+Adds what is missing in results/infinite-mnist/gpu.json, and writes gpu.md beside it.
+"""
+
+import argparse
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+from benchmarks.record import ROOT, Case, read, rounded, run_missing
+
+from benchmarks import scores
+from dimix import DeepInfiniteMixture
+from dimix.data.views import RandomWarp
+from dimix.experiments.problem import Problem, load_problem
+from dimix.records import atomic_write
+
+RECORD = ROOT / "results" / "infinite-mnist" / "gpu.json"
+SEED = 0
+SHORT: Mapping[str, Any] = {"architecture": "conv", "epochs": 55}
+VARIANTS: Mapping[str, Mapping[str, Any]] = {
+    "default": {},
+    "float32": {"precision": "32-true"},
+    "two views": {"views": 2},
+    "convolutions": {"architecture": "conv"},
+    "convolutions, 55 joint epochs": SHORT,
+    "convolutions, 55 joint epochs, no image as it is": {**SHORT, "augment": RandomWarp()},
+}
+
+
+def case(variant: str, problem: Problem) -> Case:
+    """Scores and bound on the test images, and the seconds of the fit."""
+    settings = {"device": "cuda", "likelihood": "bernoulli", "random_state": SEED}
+    model = DeepInfiniteMixture(**settings | VARIANTS[variant], progress=False)
+    started = perf_counter()
+    model.fit(problem.train.images, X_val=problem.validation.images)
+    seconds = perf_counter() - started
+    found = scores.scores(model.predict(problem.test.images), problem.test.labels)
+    bound = rounded(model.score(problem.test.images), 6)
+    return found | {"bound": bound, "seconds": rounded(seconds, 3)}
+
+
+def page(record: Mapping[str, Any]) -> str:
+    """A row for each variant on each GPU."""
+    run = {
+        f"{name}, {gpu}, {part['settings']['fits_at_once']} fits at once": [found]
+        for gpu, part in record.items()
+        for name, found in part["cases"].items()
+    }
+    return scores.page("variant", run, {"bound": "bound"})
+
+
+def main() -> None:
+    """Run what the record lacks, then write the page."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
+    parser.add_argument("--data-dir", type=Path, required=True, help="holds the folder mnist")
+    parser.add_argument("--variant", action="append", choices=VARIANTS, help="only these")
+    parser.add_argument("--at-once", type=int, default=1, help="commands that share the GPU")
+    parser.add_argument("--out", type=Path, default=RECORD)
+    arguments = parser.parse_args()
+    if not torch.cuda.is_available():
+        parser.error("PyTorch finds no GPU here")
+    problem = load_problem("mnist", arguments.data_dir, SEED)
+    settings = {"threads": torch.get_num_threads(), "fits_at_once": arguments.at_once}
+    run = {name: partial(case, name, problem) for name in arguments.variant or VARIANTS}
+    run_missing(arguments.out, torch.cuda.get_device_name(), settings, run)
+    with atomic_write(arguments.out.with_suffix(".md")) as file:
+        file.write(page(read(arguments.out)))
+
+
+if __name__ == "__main__":
+    main()
