@@ -247,3 +247,15 @@ def test_a_planted_pickle_is_not_executed(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"nothing in it was executed"):
         train(model("vae"), data(), training(checkpoint_dir=tmp_path))
     assert not (tmp_path / "executed").exists()
+
+
+def test_several_gpus_are_no_reason_for_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are left alone by a training on the CPU; pytest makes an error of any warning."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.accelerator, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda device: f"state of {device}")
+    restored = []
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda *given: restored.append(given))
+    train(model("vae"), data(), training(epochs=1))
+    assert ("state of 0", 0) in restored
+    assert ("state of 1", 1) in restored

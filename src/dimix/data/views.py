@@ -108,7 +108,7 @@ class Jitter:
 def check_augment(augment: Callable[[Tensor], Any], samples: Float[Tensor, "B *shape"]) -> None:
     """Raise unless ``augment`` makes views of these samples."""
     try:
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(devices=()):
             made = augment(samples.clone())
     # What a callable of one's own raises can be anything.
     except Exception as error:

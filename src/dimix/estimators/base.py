@@ -56,6 +56,7 @@ from dimix.training import (
     device_of,
     epoch_seed,
     in_chunks,
+    own_random_numbers,
     train,
 )
 
@@ -152,7 +153,7 @@ class DeepEstimator(
             for name in self._answers:
                 self.__dict__.pop(name, None)  # an earlier fit's
             warn_of_layout(rows)
-            with torch.random.fork_rng():
+            with own_random_numbers():
                 torch.manual_seed(self.seed_)
                 self.model_: Any = self.build(tuple(self.sample_shape_))
             if self.likelihood_ == "gaussian":

@@ -6,7 +6,7 @@ from dimix.training.evaluation import average_terms, device_of, in_chunks
 from dimix.training.fit import LAST, Training, train
 from dimix.training.precision import Precision
 from dimix.training.ranks import Device, Ranks, check_device
-from dimix.training.seeds import EVALUATION, MIXTURE, epoch_seed
+from dimix.training.seeds import EVALUATION, MIXTURE, epoch_seed, own_random_numbers
 
 __all__ = [
     "CHUNK",
@@ -26,5 +26,6 @@ __all__ = [
     "device_of",
     "epoch_seed",
     "in_chunks",
+    "own_random_numbers",
     "train",
 ]

@@ -9,6 +9,7 @@ from torch import Tensor
 from dimix.mixture.inference.distributed import all_reduce_, alone
 from dimix.models import Model, Objective
 from dimix.training.batches import CHUNK, as_float
+from dimix.training.seeds import own_random_numbers
 
 
 class TermAverages:
@@ -39,7 +40,7 @@ def device_of(model: Model) -> torch.device:
 def average_terms(model: Model, x: Num[Tensor, "N P"], seed: int) -> dict[str, float]:
     """Mean of every bound term and of the loss, nats per sample, with noise drawn from `seed`."""
     averages = TermAverages()
-    with alone(), torch.random.fork_rng(), torch.inference_mode():
+    with alone(), own_random_numbers(), torch.inference_mode():
         torch.manual_seed(seed)
         for chunk in x.split(CHUNK):
             averages.add(model.objective(as_float(chunk).to(device_of(model))))

@@ -31,6 +31,7 @@ from dimix.training.plan import Plan, Schedule
 from dimix.training.precision import Precision, resolve_precision
 from dimix.training.quiet import quiet_lightning
 from dimix.training.ranks import Ranks
+from dimix.training.seeds import own_random_numbers
 
 LAST = "last.ckpt"
 OTHER_SIZES = "Error(s) in loading state_dict"
@@ -111,7 +112,7 @@ def train(
     )
     rows = RowsModule(x, training.batch_size, training.seed, training.ranks.number)
     model.train()  # Lightning leaves the mode as it finds it
-    with quiet_lightning(), torch.random.fork_rng():
+    with quiet_lightning(), own_random_numbers():
         trainer = make_trainer(training, callbacks)
         with interruption.heard(trainer), tensors_alone(last):
             trainer.fit(plan, datamodule=rows, ckpt_path=last, weights_only=True)

@@ -26,5 +26,5 @@ def quiet_lightning() -> AbstractContextManager[None]:
     """Lightning's banners off, and its warnings about choices that are made on purpose."""
     return quiet(
         ("lightning.pytorch", "lightning.fabric"),
-        ("does not have many workers", "Grad strides", OF_ITS_TREES),
+        ("does not have many workers", "GPU available but not used", "Grad strides", OF_ITS_TREES),
     )

@@ -4,7 +4,10 @@ A run that stops and resumes at an epoch's start then draws exactly what an unin
 would have drawn, with no generator state to save.
 """
 
+from contextlib import AbstractContextManager
+
 import numpy as np
+import torch
 
 ORDER, NOISE, MIXTURE, EVALUATION = range(4)
 
@@ -12,3 +15,9 @@ ORDER, NOISE, MIXTURE, EVALUATION = range(4)
 def epoch_seed(seed: int, epoch: int, stream: int) -> int:
     """An independent 32-bit seed for one epoch's order of the data, noise, mixture or scores."""
     return int(np.random.SeedSequence([seed, epoch, stream]).generate_state(1)[0])
+
+
+def own_random_numbers() -> AbstractContextManager[None]:
+    """Seed and draw as one likes inside: PyTorch's generators are afterwards as they were."""
+    # Left to find the GPUs itself, PyTorch warns of several.
+    return torch.random.fork_rng(range(torch.accelerator.device_count()))
