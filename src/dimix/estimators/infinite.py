@@ -80,8 +80,9 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             component, which may be more than there are, and cuts the final tree in a clear gap,
             or else at that N_eff.
         augment: a callable that returns random copies of samples [B, ...], "auto" (small
-            warps of images; for tables noise that goes half as far as neighbours are,
-            or the whole way where there are few rows) or None.
+            warps of images, of which networks that are not fully connected see a quarter as
+            they are; for tables noise that goes half as far as neighbours are, or the whole
+            way where there are few rows) or None.
         views: copies of each sample that a training pass sees.
         sharpness: τ of q(c) = softmax(τ L) in training; 1 is the exact bound's.
         prior_weight: weight of the prior's terms in the joint training, from 1 up.
