@@ -43,10 +43,11 @@ class RandomWarp:
 
     def __call__(self, images: Float[Tensor, "B H W *C"]) -> Float[Tensor, "B H W *C"]:
         """A copy of each image, moved or not."""
+        moved = self._moved(images)
         if not self.unmoved:
-            return self._moved(images)
+            return moved
         stays = torch.rand(len(images), device=images.device) < self.unmoved
-        return torch.where(stays.view(-1, *[1] * (images.ndim - 1)), images, self._moved(images))
+        return torch.where(stays.view(-1, *[1] * (images.ndim - 1)), images, moved)
 
     def _moved(self, images: Float[Tensor, "B H W *C"]) -> Float[Tensor, "B H W *C"]:
         channels_first = (images[..., None] if images.ndim == 3 else images).movedim(-1, 1)
