@@ -109,3 +109,4 @@ def test_the_papers_rows_are_trained_there(tmp_path: Path, monkeypatch: pytest.M
     chosen = find_rows(["vae+gmm", "algorithm1-soft"])
     reproduce(Grid("digits", None, chosen, [2], [0], 2, tmp_path, "cuda"), found.append)
     assert [record.settings["device"] for record in found] == ["cuda"] * 2
+    assert found[0].versions["gpu"] == torch.cuda.get_device_name()

@@ -9,6 +9,7 @@ import torch
 
 from dimix.data import load
 from dimix.experiments import ROWS, Grid, estimate_seconds, find_rows, load_problem, reproduce
+from dimix.experiments.cells import versions
 from dimix.models import Algorithm1
 from dimix.records import Bundle, Record, read_curves, read_record, read_run, write_curves
 from dimix.report import grid as grid_rows
@@ -177,3 +178,10 @@ def test_estimate_grows_with_the_work(tmp_path: Path) -> None:
     one = estimate_seconds(grid(tmp_path, ["vae"]), problem)
     many = estimate_seconds(grid(tmp_path, epochs=300), problem)
     assert 0 < one < many
+
+
+def test_a_record_names_the_gpu_that_was_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a card")
+    assert versions("auto")["gpu"] == "a card"
+    assert "gpu" not in versions("cpu")

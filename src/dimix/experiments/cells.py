@@ -17,6 +17,7 @@ from dimix.experiments.problem import Problem
 from dimix.experiments.rows import Row
 from dimix.metrics import clustering_scores
 from dimix.records import Bundle
+from dimix.training import Device, Ranks
 
 DRAWS, PICTURES, POINTS = 10, 10, 2000
 PACKAGES = ("dimix", "torch", "lightning", "scikit-learn", "numpy", "scipy")
@@ -135,7 +136,9 @@ def network_settings(estimator: DeepEstimator) -> dict[str, Any]:
     return {k: v for k, v in settings.items() if k not in NOT_SETTINGS}
 
 
-def versions() -> dict[str, str]:
-    """Python, packages and threads: what the last digits depend on besides the seed."""
+def versions(device: Device = "cpu") -> dict[str, str]:
+    """Python, packages, threads and GPU: what the last digits depend on besides the seed."""
     here = {"python": platform.python_version(), "threads": str(torch.get_num_threads())}
+    if Ranks(device).accelerator == "cuda":
+        here["gpu"] = torch.cuda.get_device_name()
     return here | {name: version(name) for name in PACKAGES}

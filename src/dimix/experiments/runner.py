@@ -106,7 +106,7 @@ def run_cell(grid: Grid, cell: Cell, network: TrainedNetwork, training: Cost) ->
         bound=outcome.bound,
         seconds=cost.seconds + own_network * sum(row["seconds"] for row in history),
         peak_memory_mb=max(cost.peak_memory_mb, own_network * training.peak_memory_mb),
-        versions=versions(),
+        versions=versions(grid.device),
         note="; ".join(filter(None, (network.note, outcome.note))),
     )
     write_record(record, folder)
