@@ -120,12 +120,12 @@ def _stand_still(mixture: InfiniteMixture) -> None:
     mixture.fold = lambda statistics, n_objects: None  # type: ignore[method-assign]
 
 
-UNMOVED_TOO = "a quarter of the images as they are"
+SOME_UNMOVED = "a quarter of the images as they are"
 
 VARIANTS: Mapping[str, Callable[..., DeepInfiniteMixture]] = {
     "default": DeepInfiniteMixture,
     "no views": partial(DeepInfiniteMixture, augment=None),
-    UNMOVED_TOO: partial(DeepInfiniteMixture, augment=RandomWarp(unmoved=UNMOVED)),
+    SOME_UNMOVED: partial(DeepInfiniteMixture, augment=RandomWarp(unmoved=UNMOVED)),
     "no coarsening (N_eff = N)": WithoutCoarsening,
     "half of N_eff": HalfNEff,
     "twice N_eff": TwiceNEff,
@@ -139,7 +139,7 @@ VARIANTS: Mapping[str, Callable[..., DeepInfiniteMixture]] = {
 }
 
 
-ANEW = {"default", "no views", UNMOVED_TOO, "constant learning rate"}
+ANEW = {"default", "no views", SOME_UNMOVED, "constant learning rate"}
 """Variants that are pre-trained anew; the others go on from the default's pre-training."""
 
 

@@ -24,7 +24,8 @@ from dimix.experiments.problem import Problem, load_problem
 from dimix.records import atomic_write
 
 RECORD = ROOT / "results" / "infinite-mnist" / "gpu.json"
-SEED = 0
+SEED, LATENTS = 0, 10
+SETTINGS = {"seed": SEED, "latent_dim": LATENTS}
 SHORT: Mapping[str, Any] = {"architecture": "conv", "epochs": 55}
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
     "default": {},
@@ -36,22 +37,23 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def case(variant: str, problem: Problem) -> Case:
-    """Scores and bound on the test images, and the seconds of the fit."""
+def case(variant: str, problem: Problem, at_once: int) -> Case:
+    """Scores and bound on the test images, and the seconds while so many fits share the GPU."""
     settings = {"device": "cuda", "likelihood": "bernoulli", "random_state": SEED}
-    model = DeepInfiniteMixture(**settings | VARIANTS[variant], progress=False)
+    model = DeepInfiniteMixture(LATENTS, **settings | VARIANTS[variant], progress=False)
     started = perf_counter()
     model.fit(problem.train.images, X_val=problem.validation.images)
     seconds = perf_counter() - started
     found = scores.scores(model.predict(problem.test.images), problem.test.labels)
     bound = rounded(model.score(problem.test.images), 6)
-    return found | {"bound": bound, "seconds": rounded(seconds, 3)}
+    cost = {"seconds": rounded(seconds, 3), "fits_at_once": at_once}
+    return found | {"bound": bound, **cost, "threads": torch.get_num_threads()}
 
 
 def page(record: Mapping[str, Any]) -> str:
     """A row for each variant on each GPU."""
     run = {
-        f"{name}, {gpu}, {part['settings']['fits_at_once']} fits at once": [found]
+        f"{name}, {gpu}, {found['fits_at_once']} fits at once": [found]
         for gpu, part in record.items()
         for name, found in part["cases"].items()
     }
@@ -69,9 +71,9 @@ def main() -> None:
     if not torch.cuda.is_available():
         parser.error("PyTorch finds no GPU here")
     problem = load_problem("mnist", arguments.data_dir, SEED)
-    settings = {"threads": torch.get_num_threads(), "fits_at_once": arguments.at_once}
-    run = {name: partial(case, name, problem) for name in arguments.variant or VARIANTS}
-    run_missing(arguments.out, torch.cuda.get_device_name(), settings, run)
+    variants = arguments.variant or VARIANTS
+    run = {name: partial(case, name, problem, arguments.at_once) for name in variants}
+    run_missing(arguments.out, torch.cuda.get_device_name(), SETTINGS, run)
     with atomic_write(arguments.out.with_suffix(".md")) as file:
         file.write(page(read(arguments.out)))
 

@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 
 from dimix.data.views import RandomWarp
 from dimix.nets import encoder_body
-from dimix.training import as_float
+from dimix.training import as_float, own_random_numbers
 
 SIZE = 64
 EPOCHS, BATCH, LEARNING_RATE = 20, 128, 1e-3
@@ -24,7 +24,7 @@ def embedder(
     pictures: UInt8[np.ndarray, "N H W"], classes: Int64[np.ndarray, " N"]
 ) -> Callable[[UInt8[np.ndarray, "M H W"]], Float32[np.ndarray, "M {SIZE}"]]:
     """A network that is taught these pictures' classes: from pictures to its last features."""
-    with torch.random.fork_rng():
+    with own_random_numbers():
         torch.manual_seed(0)
         body = encoder_body("conv", pictures.shape[1:])
         network = nn.Sequential(nn.Flatten(), body.module, nn.Linear(body.features, SIZE))

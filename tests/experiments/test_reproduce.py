@@ -10,6 +10,7 @@ import torch
 from dimix.data import load
 from dimix.experiments import ROWS, Grid, estimate_seconds, find_rows, load_problem, reproduce
 from dimix.experiments.cells import versions
+from dimix.experiments.runner import claim
 from dimix.models import Algorithm1
 from dimix.records import Bundle, Record, read_curves, read_record, read_run, write_curves
 from dimix.report import grid as grid_rows
@@ -150,6 +151,15 @@ def test_another_data_set_or_length_is_refused(whole: Path) -> None:
         ValueError, match=r"holds a run of .*'epochs': 3.*this one is .*'epochs': 9"
     ):
         run(grid(whole, epochs=9))
+
+
+def test_another_device_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cells of one table cost what they cost on one kind of device."""
+    claim(grid(tmp_path, device="auto"))
+    claim(grid(tmp_path, device="cpu"))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    with pytest.raises(ValueError, match=r"'device': 'cuda'.*and device to go on"):
+        claim(grid(tmp_path, device="auto"))
 
 
 def test_validation_is_a_twelfth_and_nothing_is_shared_or_lost() -> None:

@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch import Callback, Trainer
 
 from dimix.models import GMVAE, VAE, Algorithm1, Model, Objective
-from dimix.training import DivergedError, Training, denormals, train
+from dimix.training import DivergedError, Training, denormals, own_random_numbers, train
 from dimix.training.fit import LAST
 
 P = 12
@@ -250,12 +250,20 @@ def test_a_planted_pickle_is_not_executed(tmp_path: Path) -> None:
 
 
 def test_several_gpus_are_no_reason_for_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are left alone by a training on the CPU; pytest makes an error of any warning."""
+    """Their generators are afterwards as they were; pytest makes an error of any warning."""
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(torch.accelerator, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "get_rng_state", lambda device: f"state of {device}")
     restored = []
     monkeypatch.setattr(torch.cuda, "set_rng_state", lambda *given: restored.append(given))
     train(model("vae"), data(), training(epochs=1))
     assert ("state of 0", 0) in restored
     assert ("state of 1", 1) in restored
+
+
+def test_an_accelerator_that_is_no_gpu_of_nvidias_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.accelerator, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("mps"))
+    with own_random_numbers():
+        torch.manual_seed(3)

@@ -35,3 +35,13 @@ def test_the_speed_is_that_of_this_process() -> None:
 def test_a_named_precision_is_kept() -> None:
     assert resolve_precision("bf16-mixed", CPU) == "bf16-mixed"
     assert resolve_precision("32-true", CPU) == "32-true"
+
+
+@pytest.mark.parametrize(("has", "expected"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_a_gpu_that_emulates_bfloat16_gets_none(
+    has: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation or has
+    )
+    assert resolve_precision("auto", torch.device("cuda")) == expected

@@ -41,6 +41,10 @@ class RandomWarp:
     bend: float = 0.1
     unmoved: float = 0.0
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.unmoved <= 1:
+            raise ValueError(f"unmoved must be a share, from 0 to 1; found {self.unmoved!r}")
+
     def __call__(self, images: Float[Tensor, "B H W *C"]) -> Float[Tensor, "B H W *C"]:
         """A copy of each image, moved or not."""
         moved = self._moved(images)
@@ -109,7 +113,7 @@ class Jitter:
 def check_augment(augment: Callable[[Tensor], Any], samples: Float[Tensor, "B *shape"]) -> None:
     """Raise unless ``augment`` makes views of these samples."""
     try:
-        with torch.random.fork_rng(devices=()):
+        with torch.random.fork_rng(devices=(), device_type="cuda"):
             made = augment(samples.clone())
     # What a callable of one's own raises can be anything.
     except Exception as error:

@@ -87,7 +87,8 @@ class DeepEstimator(
         batch_size, learning_rate: of Adam.
         device: "cpu", "cuda", or "auto" for the second where there is one.
         devices, num_nodes: how many of them on each of how many machines share every minibatch.
-        precision: "auto" takes bfloat16 where the processor is faster with it.
+        precision: of the networks; "auto" takes bfloat16 on GPUs that have it, and on processors
+            that are faster with it.
         random_state: an integer makes the fit reproducible.
         checkpoint_dir: a folder for a checkpoint after every epoch; a fit that finds one there
             goes on from it, if it is of the same data, seed and settings of Adam. It holds one

@@ -59,9 +59,9 @@ FEW_IMAGES, FEW_ROWS = (2_000, 1, 500), (400, 1, 500)
 ROUNDS = 20
 """How often in the joint training moves are tried: often enough for merges to come one by one."""
 UNMOVED = 0.25
-"""Share of the images that convolutions, or networks of one's own, see as they are. Interpolation
-blurs a moved image, and convolutions learn to expect that: to images as they are, which is what
-they are asked about later, they would do badly."""
+"""Share of the images that convolutions, or networks of one's own, see as they are. Without, they
+model images as they are, which is what they are asked about later, far worse than moved ones:
+presumably they learn to expect the blur that interpolation leaves."""
 TELLS = 1e-4
 """Latents whose means vary by less than this share of their variances tell nothing about X."""
 BEGIN, END = 0, 2**31
@@ -80,9 +80,9 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             component, which may be more than there are, and cuts the final tree in a clear gap,
             or else at that N_eff.
         augment: a callable that returns random copies of samples [B, ...], "auto" (small
-            warps of images, of which networks that are not fully connected see a quarter as
-            they are; for tables noise that goes half as far as neighbours are, or the whole
-            way where there are few rows) or None.
+            warps of images, of which "conv" and networks of one's own see a quarter as they
+            are; for tables noise that goes half as far as neighbours are, or the whole way
+            where there are few rows) or None.
         views: copies of each sample that a training pass sees.
         sharpness: τ of q(c) = softmax(τ L) in training; 1 is the exact bound's.
         prior_weight: weight of the prior's terms in the joint training, from 1 up.
@@ -152,9 +152,8 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         """What makes the views of these flat rows."""
         if self.augment == "auto":
             if self._of_images:
-                return RandomWarp(
-                    unmoved=0 if isinstance(networks(self.networks_), MLP) else UNMOVED
-                )
+                dense = isinstance(networks(self.networks_), MLP)
+                return RandomWarp(unmoved=0.0 if dense else UNMOVED)
             share = min(max(FEW_TO_LEARN / len(rows), TOWARDS_NEIGHBOUR), 1.0)
             return Jitter.towards_neighbours(rows, share)
         return self.augment

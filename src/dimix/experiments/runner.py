@@ -12,7 +12,7 @@ from dimix.experiments.networks import TrainedNetwork, Workshop
 from dimix.experiments.problem import load_problem
 from dimix.experiments.rows import NetworkName, Row
 from dimix.records import Record, atomic_write, cell_path, write_curves, write_record
-from dimix.training import Device, check_device
+from dimix.training import Device, Ranks, check_device
 
 RUN_FILE = "run.json"
 
@@ -65,7 +65,7 @@ def reproduce(grid: Grid, announce: Callable[[Record], None]) -> None:
     """Run every missing cell; `announce` is called with each record as it is written.
 
     Raises:
-        ValueError: the output folder holds a run of another data set or number of epochs.
+        ValueError: the output folder holds a run of another data set, number of epochs or device.
     """
     claim(grid)
     problem = lru_cache(1)(partial(load_problem, grid.dataset, grid.data_dir))
@@ -117,11 +117,13 @@ def claim(grid: Grid) -> None:
     """Mark the output folder as this run's, or check that it is."""
     file = grid.out / RUN_FILE
     identity = {"dataset": grid.dataset, "epochs": grid.epochs}
+    if (accelerator := Ranks(grid.device).accelerator) != "cpu":
+        identity["device"] = accelerator
     if not file.exists():
         with atomic_write(file) as out:
             json.dump(identity, out)
     elif (found := json.loads(file.read_text())) != identity:
         raise ValueError(
             f"out={grid.out} holds a run of {found}; this one is {identity}: "
-            "choose another folder, or the same data set and epochs to go on with it"
+            "choose another folder, or the same data set, epochs and device to go on with it"
         )

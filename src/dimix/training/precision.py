@@ -16,16 +16,19 @@ WORTH_IT = 1.25
 
 
 def resolve_precision(precision: Precision, device: torch.device) -> Fixed:
-    """Lightning's name for the precision; "auto" takes bfloat16 only where it is faster.
+    """Lightning's name for the precision; "auto" takes bfloat16 on GPUs that have it.
 
-    A processor with matrix tiles (AMX) is. With AVX-512's bfloat16 instructions alone some are
-    and some are slower than in float32, so there a product is timed, once a process.
+    On a CPU, only where it is faster: one with matrix tiles (AMX) is. With AVX-512's bfloat16
+    instructions alone some are and some are slower than in float32, so there a product is timed,
+    once a process.
     """
     if precision != "auto":
         return precision
     if device.type == "cuda":
-        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
-    return "bf16-mixed" if _processor_gains() else "32-true"
+        gains = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        gains = _processor_gains()
+    return "bf16-mixed" if gains else "32-true"
 
 
 def _processor_gains() -> bool:

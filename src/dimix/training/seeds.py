@@ -20,4 +20,4 @@ def epoch_seed(seed: int, epoch: int, stream: int) -> int:
 def own_random_numbers() -> AbstractContextManager[None]:
     """Seed and draw as one likes inside: PyTorch's generators are afterwards as they were."""
     # Left to find the GPUs itself, PyTorch warns of several.
-    return torch.random.fork_rng(range(torch.accelerator.device_count()))
+    return torch.random.fork_rng(range(torch.cuda.device_count()), device_type="cuda")
