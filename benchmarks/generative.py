@@ -5,8 +5,8 @@
 The VAE has the prior N(0, I), and else the networks, views, minibatches and total epochs of the
 deep infinite mixture with 10 latents, whose network is the one that `dimix reproduce` left in
 results/infinite-mnist/networks, or is trained there the same way. Both are scored on the same
-clean test images, with the same likelihood and every term at weight 1. Beside them, the deep
-infinite mixture that saw a quarter of its images as they are. Writes
+clean test images, with the same likelihood and every term at weight 1. Beside them stands the
+deep infinite mixture that saw a quarter of its images as they are. Writes
 results/infinite-mnist/generative.json and .md.
 """
 

@@ -265,5 +265,8 @@ def test_an_accelerator_that_is_no_gpu_of_nvidias_is_left_alone(
 ) -> None:
     monkeypatch.setattr(torch.accelerator, "device_count", lambda: 1)
     monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("mps"))
+    before = torch.get_rng_state()
     with own_random_numbers():
         torch.manual_seed(3)
+        assert not torch.equal(torch.get_rng_state(), before)
+    torch.testing.assert_close(torch.get_rng_state(), before, rtol=0, atol=0)

@@ -73,7 +73,7 @@ class VAE(Model):
         """
         if not self.training or self.augment is None:
             return part_of(x)[None]
-        with torch.autocast(x.device.type, enabled=False):  # where a pixel goes is no rough number
+        with torch.autocast(x.device.type, enabled=False):  # rounding would misplace pixels
             copies: Tensor = self.augment(x.repeat(self.n_views, 1).unflatten(1, self.shape))
         return part_of(copies.reshape(self.n_views, len(x), -1), 1)
 
