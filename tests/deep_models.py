@@ -35,11 +35,18 @@ def rows() -> np.ndarray:
     return scaled
 
 
-def fitted(name: str) -> Any:
+def fitted(name: str, **given: Any) -> Any:
     """A fitted model of a class; a copy, so that tests may change it."""
-    return deepcopy(_fitted(name))
+    return deepcopy(_fitted(name, **given))
+
+
+def of_some_latents() -> Any:
+    """A flagship that has more latents than its mixture is of."""
+    model = fitted("DeepInfiniteMixture", latent_dim=12)
+    assert 0 < model.mixed_latents_.sum() < 12
+    return model
 
 
 @cache
-def _fitted(name: str) -> Any:
-    return getattr(dimix, name)(**QUICK, **DEEP[name]).fit(rows())
+def _fitted(name: str, **given: Any) -> Any:
+    return getattr(dimix, name)(**QUICK | DEEP[name] | given).fit(rows())

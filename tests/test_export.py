@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import dimix
-from deep_models import DEEP, QUICK, fitted, rows
+from deep_models import DEEP, QUICK, fitted, of_some_latents, rows
 from dimix.export import export_onnx
 
 ort = pytest.importorskip("onnxruntime")
@@ -51,6 +51,12 @@ def test_deep_models_answer_as_python_does(name: str, tmp_path: Path) -> None:
     for n in (1, 2, len(NEW)):
         assert_same_answers(model, file, NEW[:n])
     assert [entry.name for entry in file.parent.iterdir()] == ["model.onnx"]
+
+
+def test_a_mixture_of_some_latents_answers_as_python_does(tmp_path: Path) -> None:
+    model, file = of_some_latents(), tmp_path / "model.onnx"
+    export_onnx(model, file)
+    assert_same_answers(model, file, NEW)
 
 
 def test_the_probabilities_tell_something() -> None:

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from sklearn.datasets import make_blobs
 from sklearn.exceptions import NotFittedError
 
 from dimix import DeepInfiniteMixture
 from dimix.data.views import Jitter, RandomWarp
-from dimix.estimators.infinite import UNMOVED
+from dimix.estimators.infinite import UNMOVED, most_used
 from dimix.metrics import clustering_scores
 from narrow import narrow
 
@@ -101,6 +102,33 @@ def test_the_number_of_clusters_may_be_given(table: tuple) -> None:
     model = DeepInfiniteMixture(**QUICK | {"n_clusters": 3, "epochs": 2}).fit(table[0])
     assert model.n_clusters_ == 3
     assert len(set(model.labels_)) == 3
+
+
+def test_the_mixture_is_of_the_latents_that_are_used() -> None:
+    generator = torch.Generator().manual_seed(0)
+    scale = torch.tensor([0.05, 1.0] * 7)
+    mean = scale * torch.randn(2_000, 14, generator=generator) + 5
+    chosen = most_used(mean)
+    assert chosen.sum() == 10  # seven are used, and ten are the fewest
+    assert chosen[1::2].all()
+    assert most_used(mean + torch.randn(mean.shape, generator=generator)).all()  # all are used
+    assert most_used(mean[:, :10]).all()  # no more than ten
+    assert most_used(torch.zeros(5, 14)).tolist() == [True] * 10 + [False] * 4
+
+
+def test_many_latents_cost_nothing(table: tuple) -> None:
+    """Those that tell nothing raise no N_eff, and the clusters are found among the others."""
+    X, y = table
+    model = DeepInfiniteMixture(**QUICK | {"latent_dim": 40}).fit(X)
+    n_mixed = int(model.mixed_latents_.sum())
+    assert n_mixed == model.posterior_.family.dim < 40
+    assert model.hierarchy_.trained_n_eff == 30 * (1 + n_mixed + n_mixed * (n_mixed + 1) // 2)
+    assert model.n_clusters_ == 4
+    assert clustering_scores(y, model.predict(X)).acc > 0.97
+    assert model.transform(X).shape == (900, 40)
+    assert {"train_prior", "train_entropy", "train_allocation"} <= set(model.history_[-1])
+    drawn, labels = model.sample(200)
+    assert (model.predict(drawn) == labels).mean() > 0.9
 
 
 def test_the_seed_decides(table: tuple) -> None:

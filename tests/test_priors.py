@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.distributions import Independent, Normal, kl_divergence
 
 from dimix.mixture import FeatureChunks, FullCovariance, MixturePosterior, fit_batch, sweep
 from dimix.nets import diagonal_normal
@@ -44,7 +45,7 @@ def test_terms_by_brute_force(views: int) -> None:
     torch.testing.assert_close(
         terms["allocation"].double(), logits.logsumexp(1), rtol=1e-4, atol=1e-4
     )
-    normals = torch.distributions.Normal(q.mean, q.stddev)
+    normals = Normal(q.mean, q.stddev)
     torch.testing.assert_close(terms["entropy"], normals.entropy().sum((0, 2)))
 
 
@@ -140,3 +141,73 @@ def test_moves_go_both_ways() -> None:
         kept = mixture.improve(z, var, np.random.RandomState(0))
         assert kept
         assert int((mixture.statistics[:, 0] > 1).sum()) == 3
+
+
+MIXED, OTHERS = [0, 3], [1, 2]
+SOME = torch.tensor([True, False, False, True])
+
+
+def of_some(training: bool = False) -> InfiniteMixture:
+    """The mixture of two latents out of four."""
+    whole = a_mixture(views=3)
+    some = InfiniteMixture(whole.prior, whole.statistics, whole.climb, N, SOME)
+    return some.train(training)
+
+
+def of_four() -> Independent[Normal]:
+    """q of four latents, for three views of seven objects."""
+    mean, log_var = torch.randn(2, 3, 7, 4, generator=torch.Generator().manual_seed(3))
+    return diagonal_normal(mean.requires_grad_(), log_var - 1)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_others_have_the_terms_of_a_normal_and_no_part_in_the_mixture(training: bool) -> None:
+    some, alone, q = of_some(training), a_mixture(views=3).train(training), of_four()
+    mixed, others = (
+        Independent(Normal(q.mean[..., d], q.stddev[..., d]), 1) for d in (MIXED, OTHERS)
+    )
+    terms = some.terms(q)
+    normal = Independent(Normal(torch.zeros(2), 1.0), 1)
+    expected = alone.terms(mixed) | {"prior": -kl_divergence(others, normal).sum(0)}
+    torch.testing.assert_close(terms, expected)
+    torch.testing.assert_close(some.statistics, alone.statistics, rtol=0, atol=0)
+
+
+def test_the_density_of_all_latents_is_the_product_of_both_parts() -> None:
+    z = torch.randn(9, 4, generator=torch.Generator().manual_seed(1))
+    of_mixture = a_mixture(views=3).log_density(z[:, MIXED])
+    of_normal = Normal(0.0, 1.0).log_prob(z[:, OTHERS]).sum(1)
+    torch.testing.assert_close(of_some().log_density(z), of_mixture + of_normal)
+
+
+def test_samples_have_the_others_from_a_normal() -> None:
+    components = torch.arange(20_000) % K
+    z = of_some().sample(components, torch.Generator().manual_seed(0))
+    alone = a_mixture(views=3).sample(components, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(z[:, MIXED], alone)
+    torch.testing.assert_close(torch.cov(z[:, OTHERS].mT), torch.eye(2), atol=0.05, rtol=0)
+    assert abs(float(torch.corrcoef(z.mT)[0, 1])) < 0.03
+
+
+def test_others_decide_no_move_and_no_start() -> None:
+    z, var = torch.randn(2, N, 4, generator=torch.Generator().manual_seed(2))
+    kept, statistics = [], []
+    for noise in (0.0, 50.0):
+        mean = z + noise * torch.randn(N, 4) * ~SOME
+        some = InfiniteMixture.from_fit(
+            a_posterior(), mean, var.exp(), Climb(n_rows=N, views=3), mixed=SOME
+        )
+        kept.append(some.improve(mean, var.exp(), np.random.RandomState(0)))
+        statistics.append(some.statistics)
+    assert kept[0]
+    assert kept[0] == kept[1]
+    torch.testing.assert_close(statistics[0], statistics[1], rtol=0, atol=0)
+
+
+def test_the_state_says_which_latents_are_mixed() -> None:
+    again = InfiniteMixture(
+        a_posterior().prior, of_some().statistics, Climb(n_rows=N, views=3), N, ~SOME
+    )
+    again.load_state_dict(of_some().state_dict())
+    assert again.mixed.tolist() == MIXED
+    assert again.others.tolist() == OTHERS

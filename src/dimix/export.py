@@ -162,14 +162,14 @@ class PointAssignment(Graph):
 class PosteriorAssignment(Graph):
     """The deep infinite mixture's: the mixture is of q(z | x), its variance included."""
 
-    def __init__(self, encoder: nn.Module, assign: Assignment) -> None:
+    def __init__(self, model: Any, assign: Assignment) -> None:
         super().__init__()
-        self.encoder, self.assign = encoder, assign
+        self.model, self.assign = model, assign
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The latent and the probabilities."""
-        q = self.encoder(x.flatten(1))
-        return q.mean, self.assign(q.mean, q.variance)
+        q, of_mixed = self.model.encoder(x.flatten(1)), self.model.mixture.of_mixed
+        return q.mean, self.assign(of_mixed(q.mean), of_mixed(q.variance))
 
 
 class RowAssignment(Graph):
@@ -215,7 +215,7 @@ def _(model: DeepInfiniteMixture) -> Graph:
     check_is_fitted(model, "hierarchy_")
     filled = model.model_.mixture.statistics[:, 0] > 0
     assign = Assignment(model.posterior_, filled.cpu(), model.component_labels_, torch.float32)
-    return PosteriorAssignment(model.model_.encoder, assign)
+    return PosteriorAssignment(model.model_, assign)
 
 
 @_graph.register

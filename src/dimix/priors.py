@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Bool, Float, Float64, Int, Int64
 from torch import Tensor, nn
 from torch.distributions import Independent, Normal
 
@@ -75,12 +75,15 @@ class Climb:
 class InfiniteMixture(nn.Module):
     """p(z | c) p(c): the infinite mixture, whose q(v, μ, Λ) is updated as the networks train.
 
+    It is of all latents, or of the ``mixed`` ones alone; the others are then N(0, I).
+
     The views of an object share one c, so their logits add up, and with any q(c) = r
 
         entropy      Σ_v H[q(z_v)]
         allocation   Σ_k r_k L_k + H(r),   L_k = E[log π_k] + Σ_v <η_k, E_q[T(z_v)]>
 
     is a valid bound. r = softmax(L) is the best, and no gradient through r is needed there.
+    Other latents add `prior`, as under N(0, I).
 
     In training mode a pass also folds its minibatch into the statistics, as batch normalisation
     does: a natural-gradient step S ← (1 - ρ) S + ρ (N / B) Rᵀ Φ, then the conjugate update.
@@ -88,10 +91,13 @@ class InfiniteMixture(nn.Module):
     Attributes:
         statistics: S [T, F] of N objects; components without rows are rows of zeros.
         n_eff: N_eff of the coarsened bound, in which every object counts N_eff / N times.
+        mixed, others: the latents that the mixture is of, and those that it is not.
     """
 
     statistics: Float64[Tensor, "T F"]
     n_eff: Float64[Tensor, ""]
+    mixed: Int64[Tensor, " M"]
+    others: Int64[Tensor, " O"]
 
     def __init__(
         self,
@@ -99,9 +105,14 @@ class InfiniteMixture(nn.Module):
         statistics: Float64[Tensor, "T F"],
         climb: Climb,
         n_eff: float | None = None,
+        mixed: Bool[Tensor, " D"] | None = None,
     ) -> None:
         super().__init__()
         self.prior, self.climb = prior, climb
+        mixed = torch.ones(prior.family.dim, dtype=torch.bool) if mixed is None else mixed
+        self.register_buffer("mixed", mixed.nonzero().flatten())
+        self.register_buffer("others", (~mixed).nonzero().flatten())
+        self.of_others = StandardNormal(len(self.others))
         self.register_buffer("statistics", statistics)
         n_eff = climb.n_rows if n_eff is None else n_eff
         self.register_buffer("n_eff", torch.tensor(n_eff, dtype=torch.float64))
@@ -115,11 +126,14 @@ class InfiniteMixture(nn.Module):
         var: Float[Tensor, "N D"],
         climb: Climb,
         n_eff: float | None = None,
+        mixed: Bool[Tensor, " D"] | None = None,
     ) -> "InfiniteMixture":
-        """From a mixture fitted to q(z | x) of all objects."""
+        """From a mixture fitted to the ``mixed`` latents of q(z | x) of all objects."""
+        if mixed is not None:
+            mean, var = mean[:, mixed], var[:, mixed]
         latents = FeatureChunks(fitted.family, mean.double() - fitted.prior.centre, var.double())
         statistics, _ = sweep(latents, fitted)
-        return cls(fitted.prior, climb.views * statistics, climb, n_eff)
+        return cls(fitted.prior, climb.views * statistics, climb, n_eff, mixed)
 
     @property
     def posterior(self) -> MixturePosterior:
@@ -136,8 +150,9 @@ class InfiniteMixture(nn.Module):
         return float(self.n_eff) / self.climb.n_rows
 
     def terms(self, q: Independent[Normal]) -> dict[str, Float[Tensor, " B"]]:
-        """`entropy` and `allocation`; in training mode the mixture takes its own step too.
+        """`entropy`, `allocation` and, where there are others, `prior`.
 
+        In training mode the mixture takes its own step too.
         In float32 whatever the networks' precision: large terms of L cancel.
         """
         phi = self.features(q).sum(0)
@@ -148,14 +163,28 @@ class InfiniteMixture(nn.Module):
             r = log_r.exp()
             if self.training:
                 self.fold(r.double().mT @ phi.double(), len(phi))
+        mixed, others = self._apart(q)
         return {
-            "entropy": q.entropy().sum(0),
+            "entropy": mixed.entropy().sum(0),
             "allocation": (r * (logits - log_r)).sum(1),
+            **(self.of_others.terms(others) if len(self.others) else {}),
         }
+
+    def _apart(self, q: Independent[Normal]) -> tuple[Independent[Normal], Independent[Normal]]:
+        """q of the mixed latents, and of the others."""
+        mixed, others = (
+            Independent(Normal(q.mean[..., which], q.stddev[..., which]), 1)
+            for which in (self.mixed, self.others)
+        )
+        return mixed, others
+
+    def of_mixed(self, values: Float[Tensor, "*B D"]) -> Float[Tensor, "*B M"]:
+        """Those of the latents that the mixture is of."""
+        return values[..., self.mixed.to(values.device)] if len(self.others) else values
 
     def features(self, q: Independent[Normal]) -> Float[Tensor, "V B F"]:
         """Φ of each view, differentiable in the mean and the variance of q."""
-        mean, var = q.mean, q.variance
+        mean, var = self.of_mixed(q.mean), self.of_mixed(q.variance)
         centred = mean - self.prior.centre.to(mean)
         flat = self.prior.family.features(centred.flatten(0, 1), var.flatten(0, 1))
         phi: Tensor = flat.unflatten(0, mean.shape[:2])
@@ -171,7 +200,8 @@ class InfiniteMixture(nn.Module):
 
     def log_density(self, z: Float[Tensor, "N D"]) -> Float64[Tensor, " N"]:
         """The posterior predictive density of latents, in logs."""
-        return self.posterior.log_density(z.cpu()).to(z.device)
+        of_mixture = self.posterior.log_density(self.of_mixed(z).cpu()).to(z.device)
+        return of_mixture + self.of_others.log_density(z[:, self.others])
 
     @torch.no_grad()
     def fold(self, statistics: Float64[Tensor, "T F"], n_objects: int) -> None:
@@ -209,6 +239,7 @@ class InfiniteMixture(nn.Module):
         self, mean: Float[Tensor, "N D"], var: Float[Tensor, "N D"], weight: float
     ) -> FeatureChunks:
         """Φ of all objects, each counted ``weight`` times."""
+        mean, var = self.of_mixed(mean), self.of_mixed(var)
         weights = torch.full((len(mean),), weight, dtype=torch.float64)
         centred = mean.double() - self.prior.centre
         return FeatureChunks(self.prior.family, centred, var.double(), weights=weights)
@@ -216,11 +247,14 @@ class InfiniteMixture(nn.Module):
     def sample(
         self, components: Int[Tensor, " n"], generator: torch.Generator
     ) -> Float[Tensor, "n D"]:
-        """z ~ N(E[μ_k], E[Λ_k]⁻¹) of the given components."""
+        """z ~ N(E[μ_k], E[Λ_k]⁻¹) of the given components; the others ~ N(0, I)."""
         params, family = self.posterior.components, self.prior.family
         noise = torch.randn(len(components), family.dim, generator=generator, dtype=torch.float64)
         z = torch.empty_like(noise)
         for k in components.unique().tolist():
             chosen = components == k
             z[chosen] = family.draw(params, k, noise[chosen])
-        return (z + self.prior.centre).float()
+        whole = torch.empty(len(z), family.dim + len(self.others))
+        whole[:, self.mixed.cpu()] = (z + self.prior.centre).float()
+        whole[:, self.others.cpu()] = self.of_others.sample(len(z), generator)
+        return whole

@@ -54,6 +54,11 @@ CONFIGS: dict[str, tuple[str, Any, str]] = {
     "size": ("mixture.n_components", 10**12, "'statistics' must be float64 of shape"),
     "n_eff": ("mixture.n_eff", 0, "'mixture.n_eff' must be"),
     "n_eff too": ("mixture.n_eff", 10**400, "'mixture.n_eff' must be float"),
+    "mixed": ("mixture.mixed", [0, 2], "'mixture.mixed' must be rising numbers from 0, below 2"),
+    "mixed twice": ("mixture.mixed", [0, 0], "'mixture.mixed' must be rising"),
+    "mixed none": ("mixture.mixed", [], "'mixture.mixed' must be rising"),
+    "mixed words": ("mixture.mixed", "all", "'mixture.mixed' must be"),
+    "mixed fewer": ("mixture.mixed", [1], "'mixture.n_features' must be 1, the latents"),
     "climb": ("mixture.climb.n_rows", 0, "'mixture.climb.n_rows' must be >= 1"),
 }
 

@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 import dimix
-from deep_models import DEEP, QUICK, fitted, rows
+from deep_models import DEEP, QUICK, fitted, of_some_latents, rows
 from dimix.estimators import DeepEstimator
 from dimix.nets import MLP, Convolutions
 from saved_models import KEPT, same
@@ -75,6 +75,11 @@ def test_cuts_come_back(tmp_path: Path) -> None:
     at_the_end = round_trip(model, tmp_path / "cut")
     assert at_the_end.n_clusters_ == model.n_clusters_
     assert same(at_the_end.labels_, labels)  # those of the fit, whatever the cut
+
+
+def test_a_mixture_of_some_latents_comes_back(tmp_path: Path) -> None:
+    model = of_some_latents()
+    assert_same_answers(model, round_trip(model, tmp_path / "model"))
 
 
 def test_images_bytes_and_convolutions(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 A fit is four steps, each visible in `history_`:
 
     1. pre-train    a VAE with the prior N(0, I), on views of the data
-    2. mixture      an overcomplete infinite mixture on its latents
+    2. mixture      an overcomplete infinite mixture on those of its latents that it uses
     3. joint        networks by gradients and mixture by conjugate updates on the same bound,
                     with births, splits, merges and deletions between epochs, while N_eff falls
     4. settle       networks at rest: an overcomplete mixture again, and the tree over its
@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
@@ -45,6 +46,10 @@ falls from the first to one of the others as clusters separate. Clusters that st
 they are merged, are drawn together and hardly ever separate again; parts of one can be merged
 later. Views of a table are noise, which brings less together than images' warps do, so that a
 Gaussian shape is taken with less trust."""
+USED, FEWEST_MIXED = 0.01, 10
+"""The mixture is of the latents whose means vary by more than the first when the pre-training is
+over (active units: Burda, Grosse and Salakhutdinov 2016), and of ten at least. The others, which
+tell nothing, would be numbers to describe every component by, and so raise N_eff."""
 PRIOR_OF_TABLES = 0.25
 """Weight of the prior's terms in the pre-training on a table. All of N(0, I) presses a few clusters
 into one Gaussian; images, which views bring together, are not torn apart by it."""
@@ -97,6 +102,8 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         component_labels_: the cluster of each component, [T].
         hierarchy_: the tree over components.
         posterior_: q(v, μ, Λ) of the mixture.
+        mixed_latents_: which latents the mixture is of, [D]: those that the pre-training used,
+            and ten at least. The others are N(0, I).
         moves_: (epoch, kind, components after it, gain in nats) of the moves that were kept.
     """
 
@@ -168,6 +175,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         first, second = self.n_epochs(len(rows), images=self._of_images)
         self.model_.prior_weight = 1.0 if self._of_images else PRIOR_OF_TABLES
         history = train(self.model_, rows, self._step(training, "pretraining", first), x_val)
+        self.mixed_latents_ = most_used(posteriors(self.model_, rows)[0]).numpy()
         self.model_.give_mixture(self._mixture(rows), self.views, self.prior_weight)
         self.component_labels_: NDArray[np.int64] = np.arange(self._truncation)
         mover = self._mover(rows, second)
@@ -233,7 +241,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         """N_eff of the joint training at its start and at its end."""
         if self.coarsening != "auto":
             return float(self.coarsening), float(self.coarsening)
-        n_numbers = FullCovariance(self.latent_dim).n_features
+        n_numbers = FullCovariance(int(self.mixed_latents_.sum())).n_features
         last = LAST_OF_IMAGES if self._of_images else LAST_OF_TABLES
         return float(ROWS_PER_NUMBER * n_numbers), float(last * n_numbers)
 
@@ -252,11 +260,11 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
     def _overcomplete(
         self, rows: Tensor, step: int, coarsening: Literal["auto"] | None = None
     ) -> DirichletProcessGaussianMixture:
-        """An infinite mixture of all latents, from a start of T components; "auto": and its tree.
+        """An infinite mixture of all rows, from a start of T components; "auto": and its tree.
 
         Where there are fewer objects than the first N_eff, each counts several times.
         """
-        mean, var = posteriors(self.model_, rows)
+        mean, var = (part[:, self.mixed_latents_] for part in posteriors(self.model_, rows))
         weight = max(1.0, self._training_n_eff[0] / len(rows))
         mixture = DirichletProcessGaussianMixture(
             self._truncation,
@@ -273,13 +281,14 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             )
 
     def _mixture(self, rows: Tensor, step: int = BEGIN) -> InfiniteMixture:
-        """An overcomplete mixture of all latents, for the joint training to go on from."""
+        """An overcomplete mixture of all rows, for the joint training to go on from."""
         fitted = self._overcomplete(rows, step)
         return InfiniteMixture.from_fit(
             fitted.posterior_,
             *posteriors(self.model_, rows),
             Climb(n_rows=len(rows), views=self.views, sharpness=self.sharpness),
             self._training_n_eff[0],
+            torch.from_numpy(self.mixed_latents_),
         )
 
     def _given_clusters(self, tree: Hierarchy) -> int | None:
@@ -301,7 +310,10 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         """
         fitted = self._overcomplete(rows, END, coarsening="auto")
         self.model_.prior = InfiniteMixture.from_fit(
-            fitted.posterior_, *posteriors(self.model_, rows), Climb(n_rows=len(rows))
+            fitted.posterior_,
+            *posteriors(self.model_, rows),
+            Climb(n_rows=len(rows)),
+            mixed=torch.from_numpy(self.mixed_latents_),
         ).eval()
         begin = max(float(len(rows)), self._training_n_eff[1])
         self.hierarchy_ = self._as_trained(fitted.hierarchy_.begun_at(begin))
@@ -371,3 +383,15 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         components = torch.multinomial(weights, n_samples, replacement=True, generator=generator)
         z = self.model_.mixture.sample(components, generator)
         return self.inverse_transform(z.numpy()), self.component_labels_[components.numpy()]
+
+
+def most_used(mean: Float[Tensor, "N D"]) -> Bool[Tensor, " D"]:
+    """Of the latents with these means, those that tell things apart, or else the ten that do most.
+
+    All, if there are no more than ten.
+    """
+    var = mean.var(0, correction=0)
+    n_mixed = max(FEWEST_MIXED, int((var > USED).sum()))
+    chosen = torch.zeros(len(var), dtype=torch.bool)
+    chosen[var.argsort(descending=True, stable=True)[:n_mixed]] = True
+    return chosen

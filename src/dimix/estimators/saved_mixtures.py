@@ -82,7 +82,7 @@ def _to_algorithm1(estimator: Any, entries: Claims, history: Claims, tensors: Te
         DirichletProcessGaussianMixture, entries, history.section("mixture"), tensors
     )
     posterior = mixture.posterior_
-    _check_family(posterior.family, estimator, entries.section("fitted"))
+    _check_family(posterior.family, estimator.latent_dim, entries.section("fitted"))
     if posterior.n_components != estimator.n_components:
         raise entries.error("fitted.n_components", f"must be {estimator.n_components}")
     estimator.model_.take(mixture)
@@ -99,6 +99,7 @@ def _infinite(estimator: Any) -> Pieces:
         "n_components": len(mixture.statistics),
         "n_eff": float(mixture.n_eff),
         "climb": asdict(mixture.climb),
+        "mixed": mixture.mixed.tolist(),
     }
     tensors = {
         **prior_tensors(mixture.prior),
@@ -112,11 +113,12 @@ def _infinite(estimator: Any) -> Pieces:
 
 def _to_infinite(estimator: Any, entries: Claims, history: Claims, tensors: TensorClaims) -> None:
     prior, size = read_prior(entries, tensors), entries.whole("n_components", low=1)
-    family = prior.family
-    _check_family(family, estimator, entries)
+    family, mixed = prior.family, _mixed(entries, estimator.latent_dim)
+    _check_family(family, int(mixed.sum()), entries)
     statistics = read_statistics(STATISTICS, size, family, tensors)
     climb, n_eff = _climb(entries.section("climb")), entries.number("n_eff", low=1e-9)
-    mixture = InfiniteMixture(prior, statistics, climb, n_eff)
+    mixture = InfiniteMixture(prior, statistics, climb, n_eff, mixed)
+    estimator.mixed_latents_ = mixed.numpy()
     check_follows(STATISTICS, mixture.posterior, tensors)
     estimator.model_.give_mixture(mixture, estimator.views, estimator.prior_weight)
     estimator.hierarchy_ = estimator._as_trained(read_tree(size, family, tensors))
@@ -142,12 +144,23 @@ def _climb(entries: Claims) -> Climb:
     )
 
 
-def _check_family(family: GaussianFamily, estimator: Any, entries: Claims) -> None:
-    """Raise unless the components are those of full covariance over the latent."""
+def _mixed(entries: Claims, latent_dim: int) -> Tensor:
+    """Which latents the mixture is of, [D]; of all, in a file from before it could be of some."""
+    mixed = torch.ones(latent_dim, dtype=torch.bool)
+    if "mixed" not in entries:
+        return mixed
+    chosen = entries.value("mixed", tuple[int, ...])
+    if not chosen or list(chosen) != sorted({d for d in chosen if 0 <= d < latent_dim}):
+        raise entries.error("mixed", f"must be rising numbers from 0, below {latent_dim}")
+    return mixed.fill_(False).index_fill_(0, torch.tensor(chosen), True)
+
+
+def _check_family(family: GaussianFamily, n_latents: int, entries: Claims) -> None:
+    """Raise unless the components are those of full covariance over so many latents."""
     if type(family) is not FullCovariance:
         raise entries.error("family", "must be 'full'")
-    if family.dim != estimator.latent_dim:
-        raise entries.error("n_features", f"must be latent_dim = {estimator.latent_dim}")
+    if family.dim != n_latents:
+        raise entries.error("n_features", f"must be {n_latents}, the latents of the mixture")
 
 
 MIXTURES: Mapping[str, MixturePart] = {
