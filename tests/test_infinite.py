@@ -4,13 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from sklearn.datasets import make_blobs
 from sklearn.exceptions import NotFittedError
 
 from dimix import DeepInfiniteMixture
 from dimix.data.views import Jitter, RandomWarp
-from dimix.estimators.infinite import UNMOVED, most_used
+from dimix.estimators.infinite import UNMOVED
 from dimix.metrics import clustering_scores
 from narrow import narrow
 
@@ -104,25 +103,14 @@ def test_the_number_of_clusters_may_be_given(table: tuple) -> None:
     assert len(set(model.labels_)) == 3
 
 
-def test_the_mixture_is_of_the_latents_that_are_used() -> None:
-    generator = torch.Generator().manual_seed(0)
-    scale = torch.tensor([0.05, 1.0] * 7)
-    mean = scale * torch.randn(2_000, 14, generator=generator) + 5
-    chosen = most_used(mean)
-    assert chosen.sum() == 10  # seven are used, and ten are the fewest
-    assert chosen[1::2].all()
-    assert most_used(mean + torch.randn(mean.shape, generator=generator)).all()  # all are used
-    assert most_used(mean[:, :10]).all()  # no more than ten
-    assert most_used(torch.zeros(5, 14)).tolist() == [True] * 10 + [False] * 4
-
-
 def test_many_latents_cost_nothing(table: tuple) -> None:
-    """Those that tell nothing raise no N_eff, and the clusters are found among the others."""
+    """The mixture is of those that tell most, which alone count for N_eff."""
     X, y = table
-    model = DeepInfiniteMixture(**QUICK | {"latent_dim": 40}).fit(X)
-    n_mixed = int(model.mixed_latents_.sum())
-    assert n_mixed == model.posterior_.family.dim < 40
-    assert model.hierarchy_.trained_n_eff == 30 * (1 + n_mixed + n_mixed * (n_mixed + 1) // 2)
+    model = DeepInfiniteMixture(**QUICK | {"latent_dim": 40, "mixture_dim": 4}).fit(X)
+    spread = model.transform(X).var(0)
+    assert model.mixed_latents_.sum() == model.posterior_.family.dim == 4
+    assert spread[model.mixed_latents_].min() > spread[~model.mixed_latents_].max()
+    assert model.hierarchy_.trained_n_eff == 30 * 15
     assert model.n_clusters_ == 4
     assert clustering_scores(y, model.predict(X)).acc > 0.97
     assert model.transform(X).shape == (900, 40)
@@ -201,6 +189,7 @@ def test_images_are_moved_and_tables_are_given_noise(table: tuple) -> None:
     [
         ("n_components", 0),
         ("n_clusters", 0),
+        ("mixture_dim", 0),
         ("coarsening", -1.0),
         ("views", 0),
         ("sharpness", 0.5),

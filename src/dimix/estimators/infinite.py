@@ -3,7 +3,7 @@
 A fit is four steps, each visible in `history_`:
 
     1. pre-train    a VAE with the prior N(0, I), on views of the data
-    2. mixture      an overcomplete infinite mixture on those of its latents that it uses
+    2. mixture      an overcomplete infinite mixture on the latents that it uses most
     3. joint        networks by gradients and mixture by conjugate updates on the same bound,
                     with births, splits, merges and deletions between epochs, while N_eff falls
     4. settle       networks at rest: an overcomplete mixture again, and the tree over its
@@ -16,7 +16,6 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
@@ -46,10 +45,6 @@ falls from the first to one of the others as clusters separate. Clusters that st
 they are merged, are drawn together and hardly ever separate again; parts of one can be merged
 later. Views of a table are noise, which brings less together than images' warps do, so that a
 Gaussian shape is taken with less trust."""
-USED, FEWEST_MIXED = 0.01, 10
-"""The mixture is of the latents whose means vary by more than the first when the pre-training is
-over (active units: Burda, Grosse and Salakhutdinov 2016), and of ten at least. The others, which
-tell nothing, would be numbers to describe every component by, and so raise N_eff."""
 PRIOR_OF_TABLES = 0.25
 """Weight of the prior's terms in the pre-training on a table. All of N(0, I) presses a few clusters
 into one Gaussian; images, which views bring together, are not torn apart by it."""
@@ -80,6 +75,9 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
     Parameters, besides those of `DeepEstimator`:
         n_components: T, the most components there may be; n_clusters, if that is more.
         n_clusters: None finds the number of clusters; a number gives it beforehand.
+        mixture_dim: of how many latents the mixture is, those that the pre-training uses most;
+            all, if there are no more. The others keep N(0, I). Each of them would add to the
+            numbers that describe a component, and so to N_eff, though it told nothing.
         coarsening: N_eff, with how many rows' worth of trust a Gaussian shape is taken. "auto"
             trains with 450, in the end 75 rows (30 of a table's) for each number that describes a
             component, which may be more than there are, and cuts the final tree in a clear gap,
@@ -102,14 +100,14 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         component_labels_: the cluster of each component, [T].
         hierarchy_: the tree over components.
         posterior_: q(v, μ, Λ) of the mixture.
-        mixed_latents_: which latents the mixture is of, [D]: those that the pre-training used,
-            and ten at least. The others are N(0, I).
+        mixed_latents_: which latents the mixture is of, [D].
         moves_: (epoch, kind, components after it, gain in nats) of the moves that were kept.
     """
 
     _: KW_ONLY
     n_components: int = 50
     n_clusters: int | None = None
+    mixture_dim: int = 10
     coarsening: float | Literal["auto"] = "auto"
     augment: Augment | Literal["auto"] | None = "auto"
     views: int = 1
@@ -125,7 +123,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        for name in ("n_components", "views"):
+        for name in ("n_components", "mixture_dim", "views"):
             check_number(name, getattr(self, name), low=1, integer=True)
         for name in ("sharpness", "prior_weight"):
             check_number(name, getattr(self, name), low=1)
@@ -175,7 +173,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         first, second = self.n_epochs(len(rows), images=self._of_images)
         self.model_.prior_weight = 1.0 if self._of_images else PRIOR_OF_TABLES
         history = train(self.model_, rows, self._step(training, "pretraining", first), x_val)
-        self.mixed_latents_ = most_used(posteriors(self.model_, rows)[0]).numpy()
+        self.mixed_latents_ = self._most_used(rows)
         self.model_.give_mixture(self._mixture(rows), self.views, self.prior_weight)
         self.component_labels_: NDArray[np.int64] = np.arange(self._truncation)
         mover = self._mover(rows, second)
@@ -186,6 +184,13 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         self._settle(rows)
         self._warn_of_collapse(rows)
         return history
+
+    def _most_used(self, rows: Tensor) -> NDArray[np.bool_]:
+        """The `mixture_dim` latents whose means vary most, [D]."""
+        spread = posteriors(self.model_, rows)[0].var(0, correction=0).numpy()
+        chosen = np.zeros(self.latent_dim, dtype=np.bool_)
+        chosen[np.argsort(-spread, kind="stable")[: self.mixture_dim]] = True
+        return chosen
 
     def _mover(self, rows: Tensor, epochs: int) -> MoveComponents:
         """What happens to the components between epochs of the joint training."""
@@ -383,15 +388,3 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         components = torch.multinomial(weights, n_samples, replacement=True, generator=generator)
         z = self.model_.mixture.sample(components, generator)
         return self.inverse_transform(z.numpy()), self.component_labels_[components.numpy()]
-
-
-def most_used(mean: Float[Tensor, "N D"]) -> Bool[Tensor, " D"]:
-    """Of the latents with these means, those that tell things apart, or else the ten that do most.
-
-    All, if there are no more than ten.
-    """
-    var = mean.var(0, correction=0)
-    n_mixed = max(FEWEST_MIXED, int((var > USED).sum()))
-    chosen = torch.zeros(len(var), dtype=torch.bool)
-    chosen[var.argsort(descending=True, stable=True)[:n_mixed]] = True
-    return chosen
