@@ -190,10 +190,10 @@ def test_samples_have_the_others_from_a_normal() -> None:
 
 
 def test_others_decide_no_move_and_no_start() -> None:
-    z, var = torch.randn(2, N, 4, generator=torch.Generator().manual_seed(2))
+    z, var, noise = torch.randn(3, N, 4, generator=torch.Generator().manual_seed(2))
     kept, statistics = [], []
-    for noise in (0.0, 50.0):
-        mean = z + noise * torch.randn(N, 4) * ~SOME
+    for scale in (0.0, 50.0):
+        mean = z + scale * noise * ~SOME
         some = InfiniteMixture.from_fit(
             a_posterior(), mean, var.exp(), Climb(n_rows=N, views=3), mixed=SOME
         )
