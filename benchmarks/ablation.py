@@ -100,18 +100,22 @@ class _Refits(MoveComponents):
     """A new overcomplete mixture after each epoch, merged as far as the coarsened bound rises."""
 
     def __init__(self, estimator: WithRefits, rows: Tensor) -> None:
+        latents = partial(posteriors, estimator.model_, rows)
         n_eff = estimator._training_n_eff
-        super().__init__(estimator.model_, rows, estimator.seed_, kinds=(), n_eff=n_eff, every=1)
+        super().__init__(
+            estimator.model_, lambda _: latents(), estimator.seed_, kinds=(), n_eff=n_eff, every=1
+        )
+        self.rows = rows
         self.estimator = estimator
         _stand_still(estimator.model_.mixture)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         epoch, estimator = trainer.current_epoch + 1, self.estimator
         assert trainer.max_epochs
-        mixture = estimator._mixture(self.x, epoch)
+        mixture = estimator._mixture(self.rows, epoch)
         mixture.n_eff.fill_(self.n_eff_at(epoch / trainer.max_epochs))
         rng = np.random.RandomState(epoch_seed(self.seed, epoch, MIXTURE))
-        mixture.improve(*posteriors(self.model, self.x), rng, moves=("merge",))
+        mixture.improve(*self.latents(epoch), rng, moves=("merge",))
         _stand_still(mixture)
         self.model.give_mixture(mixture, estimator.views, estimator.prior_weight)
 

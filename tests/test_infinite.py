@@ -11,6 +11,7 @@ from dimix import DeepInfiniteMixture
 from dimix.data.views import Jitter, RandomWarp
 from dimix.estimators.infinite import UNMOVED
 from dimix.metrics import clustering_scores
+from dimix.training.moves import posteriors_of_views
 from narrow import narrow
 
 pytestmark = pytest.mark.usefixtures("small_networks")
@@ -182,6 +183,25 @@ def test_images_are_moved_and_tables_are_given_noise(table: tuple) -> None:
     DeepInfiniteMixture(**quick, augment=mine, views=2).fit(images)
     assert (64, 8, 8) in seen
     assert (128, 8, 8) in seen  # two views in the joint step
+
+
+@pytest.mark.filterwarnings("ignore:the latents tell nothing")  # of noise, after two epochs
+def test_moves_and_the_tree_are_judged_on_views_but_where_they_are_noise(
+    table: tuple, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds: list[int] = []
+
+    def spied(model, rows, seed):
+        seeds.append(seed)
+        return posteriors_of_views(model, rows, seed)
+
+    monkeypatch.setattr("dimix.estimators.infinite.posteriors_of_views", spied)
+    quick = QUICK | {"pretrain_epochs": 1, "epochs": 3}
+    images = np.random.default_rng(0).integers(0, 256, size=(80, 8, 8), dtype=np.uint8)
+    DeepInfiniteMixture(**quick).fit(images)
+    assert len(set(seeds)) == len(seeds) == 4  # after each epoch, and for the tree
+    DeepInfiniteMixture(**quick).fit(table[0])
+    assert len(seeds) == 4
 
 
 @pytest.mark.parametrize(

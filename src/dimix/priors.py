@@ -17,9 +17,11 @@ from torch.distributions import Independent, Normal
 from dimix.mixture import (
     MOVES,
     FeatureChunks,
+    Hierarchy,
     MixturePosterior,
     MixturePrior,
     Move,
+    build_hierarchy,
     by_size,
     improve,
     sweep,
@@ -234,6 +236,16 @@ class InfiniteMixture(nn.Module):
             statistics[statistics[:, 0] < s] = 0  # less than one row
             self.statistics.copy_(views / s * by_size(statistics))
         return found.moves
+
+    def hierarchy(
+        self,
+        fitted: MixturePosterior,
+        mean: Float[Tensor, "N D"],
+        var: Float[Tensor, "N D"],
+        weight: float,
+    ) -> Hierarchy:
+        """The tree over the components of a fit, by N objects that each count ``weight`` times."""
+        return build_hierarchy(self._latents(mean, var, weight), fitted)
 
     def _latents(
         self, mean: Float[Tensor, "N D"], var: Float[Tensor, "N D"], weight: float

@@ -12,6 +12,7 @@ A fit is four steps, each visible in `history_`:
 
 import warnings
 from dataclasses import KW_ONLY, replace
+from functools import partial
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -36,15 +37,16 @@ from dimix.mixture.hierarchy import pool
 from dimix.models.vae import Augment
 from dimix.nets import MLP, networks
 from dimix.priors import Climb, InfiniteMixture
-from dimix.training import MIXTURE, Scorer, Training, as_float, epoch_seed, train
-from dimix.training.moves import MoveComponents, posteriors
+from dimix.training import MIXTURE, VIEWS, Scorer, Training, as_float, epoch_seed, train
+from dimix.training.moves import MoveComponents, posteriors, posteriors_of_views
 
-ROWS_PER_NUMBER, LAST_OF_IMAGES, LAST_OF_TABLES = 450, 75, 30
+ROWS_OF_IMAGES, ROWS_OF_TABLES = (900, 100), (450, 30)
 """N_eff of the joint training, in rows for each of the F numbers that describe a component: it
-falls from the first to one of the others as clusters separate. Clusters that still overlap, once
-they are merged, are drawn together and hardly ever separate again; parts of one can be merged
-later. Views of a table are noise, which brings less together than images' warps do, so that a
-Gaussian shape is taken with less trust."""
+falls from the first to the second as clusters separate. Clusters that still overlap, once they
+are merged, are drawn together and hardly ever separate again; parts of one can be merged later.
+Images are judged by their views, which overlap more than images do, and ask for more rows. Views
+of a table are noise, which brings less together than warps do, so that a Gaussian shape is taken
+with less trust."""
 PRIOR_OF_TABLES = 0.25
 """Weight of the prior's terms in the pre-training on a table. All of N(0, I) presses a few clusters
 into one Gaussian; images, which views bring together, are not torn apart by it."""
@@ -79,9 +81,9 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             all, if there are no more. The others keep N(0, I). Each of them would add to the
             numbers that describe a component, and so to N_eff, though it told nothing.
         coarsening: N_eff, with how many rows' worth of trust a Gaussian shape is taken. "auto"
-            trains with 450, in the end 75 rows (30 of a table's) for each number that describes a
-            component, which may be more than there are, and cuts the final tree in a clear gap,
-            or else at that N_eff.
+            trains with 900, in the end 100 rows (of a table's 450 and 30) for each number that
+            describes a component, which may be more than there are, and cuts the final tree in
+            a clear gap, or else at that N_eff.
         augment: a callable that returns random copies of samples [B, ...], "auto" (small
             warps of images, of which "conv" and networks of one's own see a quarter as they
             are; for tables noise that goes half as far as neighbours are, or the whole way
@@ -196,13 +198,24 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         """What happens to the components between epochs of the joint training."""
         return MoveComponents(
             self.model_,
-            rows,
+            partial(self._judged, rows),
             self.seed_,
             kinds=MOVES if self.moves is True else tuple(self.moves or ()),
             fewest=self.n_clusters or 1,
             n_eff=self._training_n_eff,
             every=max(1, epochs // ROUNDS),
         )
+
+    def _judged(self, rows: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        """Mean and variance of the latents that moves, and the merges of the tree, are judged on.
+
+        They are of a random view of each row, as the bound is. Of images as they are, parts of
+        a cluster that views bring together may look further apart than a few odd images from
+        those of another. Noise on tables only blurs what is apart.
+        """
+        if isinstance(self.model_.augment, Jitter):
+            return posteriors(self.model_, rows)
+        return posteriors_of_views(self.model_, rows, epoch_seed(self.seed_, step, VIEWS))
 
     def _columns(self, scorer: Scorer | None) -> Scorer:
         """The joint training's own columns of the history, before any further ones."""
@@ -247,8 +260,8 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         if self.coarsening != "auto":
             return float(self.coarsening), float(self.coarsening)
         n_numbers = FullCovariance(int(self.mixed_latents_.sum())).n_features
-        last = LAST_OF_IMAGES if self._of_images else LAST_OF_TABLES
-        return float(ROWS_PER_NUMBER * n_numbers), float(last * n_numbers)
+        first, last = ROWS_OF_IMAGES if self._of_images else ROWS_OF_TABLES
+        return float(first * n_numbers), float(last * n_numbers)
 
     def _warn_of_collapse(self, rows: Tensor) -> None:
         """Say so where q(z | x) has become the same for all x."""
@@ -262,19 +275,16 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
                 stacklevel=2,
             )
 
-    def _overcomplete(
-        self, rows: Tensor, step: int, coarsening: Literal["auto"] | None = None
-    ) -> DirichletProcessGaussianMixture:
-        """An infinite mixture of all rows, from a start of T components; "auto": and its tree.
+    def _weight(self, rows: Tensor) -> float:
+        """How often each row counts in a mixture of all: several times, if N_eff begins above N."""
+        return max(1.0, self._training_n_eff[0] / len(rows))
 
-        Where there are fewer objects than the first N_eff, each counts several times.
-        """
+    def _overcomplete(self, rows: Tensor, step: int) -> DirichletProcessGaussianMixture:
+        """An infinite mixture of all rows, from a start of T components."""
         mean, var = (part[:, self.mixed_latents_] for part in posteriors(self.model_, rows))
-        weight = max(1.0, self._training_n_eff[0] / len(rows))
         mixture = DirichletProcessGaussianMixture(
             self._truncation,
             moves=False,
-            coarsening=coarsening,
             random_state=epoch_seed(self.seed_, step, MIXTURE),
         )
         with warnings.catch_warnings():
@@ -282,7 +292,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             return mixture.fit(
                 mean.double().numpy(),
                 var=var.double().numpy(),
-                sample_weight=np.full(len(rows), weight),
+                sample_weight=np.full(len(rows), self._weight(rows)),
             )
 
     def _mixture(self, rows: Tensor, step: int = BEGIN) -> InfiniteMixture:
@@ -313,15 +323,17 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         Where objects counted several times, the tree begins where they count once, or where the
         training ended: what it would tell apart above that, it has no objects for.
         """
-        fitted = self._overcomplete(rows, END, coarsening="auto")
+        fitted = self._overcomplete(rows, END).posterior_
         self.model_.prior = InfiniteMixture.from_fit(
-            fitted.posterior_,
+            fitted,
             *posteriors(self.model_, rows),
             Climb(n_rows=len(rows)),
             mixed=torch.from_numpy(self.mixed_latents_),
         ).eval()
+        judged, weight = self._judged(rows, END), self._weight(rows)
+        tree = self.model_.mixture.hierarchy(fitted, *judged, weight)
         begin = max(float(len(rows)), self._training_n_eff[1])
-        self.hierarchy_ = self._as_trained(fitted.hierarchy_.begun_at(begin))
+        self.hierarchy_ = self._as_trained(tree.begun_at(begin))
         given = self._given_clusters(self.hierarchy_)
         if given:
             self.cut(n_clusters=given)

@@ -67,11 +67,15 @@ class VAE(Model):
         return Objective(loss, {"reconstruction": reconstruction, **of_prior})
 
     def views(self, x: Float[Tensor, "B P"]) -> Float[Tensor, "V b P"]:
-        """Random copies of each sample in training mode, the sample itself otherwise.
+        """Random copies of each sample in training mode, the sample itself otherwise."""
+        return self.copies(x) if self.training else part_of(x)[None]
+
+    def copies(self, x: Float[Tensor, "B P"]) -> Float[Tensor, "V b P"]:
+        """Random copies of each sample, if there is what makes them.
 
         Ranks make the copies of the whole batch, each for itself, and keep those of their part.
         """
-        if not self.training or self.augment is None:
+        if self.augment is None:
             return part_of(x)[None]
         with torch.autocast(x.device.type, enabled=False):  # rounding would misplace pixels
             copies: Tensor = self.augment(x.repeat(self.n_views, 1).unflatten(1, self.shape))

@@ -6,13 +6,14 @@ from dimix.training.evaluation import average_terms, device_of, in_chunks
 from dimix.training.fit import LAST, Training, train
 from dimix.training.precision import Precision
 from dimix.training.ranks import Device, Ranks, check_device
-from dimix.training.seeds import EVALUATION, MIXTURE, epoch_seed, own_random_numbers
+from dimix.training.seeds import EVALUATION, MIXTURE, VIEWS, epoch_seed, own_random_numbers
 
 __all__ = [
     "CHUNK",
     "EVALUATION",
     "LAST",
     "MIXTURE",
+    "VIEWS",
     "Device",
     "DivergedError",
     "Precision",

@@ -1,6 +1,7 @@
 """Moves of a deep infinite mixture's components between epochs of its training."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,16 @@ from torch import Tensor
 
 from dimix.models import DeepInfiniteMixture
 from dimix.training.evaluation import device_of, in_chunks
-from dimix.training.seeds import MIXTURE, epoch_seed
+from dimix.training.seeds import MIXTURE, epoch_seed, own_random_numbers
+
+Latents = Callable[[int], tuple[Tensor, Tensor]]
+"""Mean and variance of q(z | x) of every row, [N, D] each, at an epoch."""
 
 
 class MoveComponents(Callback):
     """Every few epochs, births, splits, merges and deletions that raise the bound.
+
+    They are judged on ``latents``, of all rows or of random views of them.
 
     At each of these epochs, the N_eff of the bound goes on along a path from ``n_eff[0]`` at the
     training's start to ``n_eff[1]`` at its end, in equal ratios, so that merges come one by one
@@ -28,7 +34,7 @@ class MoveComponents(Callback):
     def __init__(
         self,
         model: DeepInfiniteMixture,
-        x: Num[Tensor, "N P"],
+        latents: Latents,
         seed: int,
         *,
         kinds: tuple[str, ...],
@@ -36,7 +42,7 @@ class MoveComponents(Callback):
         n_eff: tuple[float, float],
         every: int,
     ) -> None:
-        self.model, self.x, self.seed = model, x, seed
+        self.model, self.latents, self.seed = model, latents, seed
         self.kinds, self.fewest, self.n_eff, self.every = kinds, fewest, n_eff, every
         self.moves: list[tuple[int, str, int, float]] = []
 
@@ -49,7 +55,7 @@ class MoveComponents(Callback):
         mixture.n_eff.fill_(self.n_eff_at(epoch / trainer.max_epochs))
         if not self.kinds:
             return
-        mean, var = posteriors(self.model, self.x)
+        mean, var = self.latents(epoch)
         rng = np.random.RandomState(epoch_seed(self.seed, epoch, MIXTURE))
         kept = mixture.improve(mean, var, rng, moves=self.kinds, fewest=self.fewest)
         self.moves += [(epoch, move.kind, move.n_components, move.gain) for move in kept]
@@ -69,10 +75,24 @@ class MoveComponents(Callback):
 def posteriors(
     model: DeepInfiniteMixture, x: Num[Tensor, "N P"]
 ) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N D"]]:
-    """Mean and variance of q(z | x) of every row, as it is (no views)."""
+    """Mean and variance of q(z | x) of every row, as it is."""
+    return _posteriors(model, x, lambda rows: rows)
 
+
+def posteriors_of_views(
+    model: DeepInfiniteMixture, x: Num[Tensor, "N P"], seed: int
+) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N D"]]:
+    """Mean and variance of q(z | x) of one random view of every row."""
+    with own_random_numbers():
+        torch.manual_seed(seed)
+        return _posteriors(model, x, lambda rows: model.copies(rows)[0])
+
+
+def _posteriors(
+    model: DeepInfiniteMixture, x: Num[Tensor, "N P"], seen: Callable[[Tensor], Tensor]
+) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N D"]]:
     def mean_and_var(rows: Tensor) -> Tensor:
-        q = model.encoder(rows)
+        q = model.encoder(seen(rows))
         return torch.cat([q.mean, q.variance], dim=1)
 
     mean, var = in_chunks(mean_and_var, x, device_of(model)).chunk(2, dim=1)

@@ -9,11 +9,11 @@ from contextlib import AbstractContextManager
 import numpy as np
 import torch
 
-ORDER, NOISE, MIXTURE, EVALUATION = range(4)
+ORDER, NOISE, MIXTURE, EVALUATION, VIEWS = range(5)
 
 
 def epoch_seed(seed: int, epoch: int, stream: int) -> int:
-    """An independent 32-bit seed for one epoch's order of the data, noise, mixture or scores."""
+    """An independent 32-bit seed for one epoch's order of the data, noise, mixture and so on."""
     return int(np.random.SeedSequence([seed, epoch, stream]).generate_state(1)[0])
 
 

@@ -1,0 +1,68 @@
+"""What births, splits, merges and deletions of a training are judged on."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from dimix.mixture import DirichletProcessGaussianMixture
+from dimix.models import DeepInfiniteMixture
+from dimix.nets import MLP
+from dimix.priors import Climb, InfiniteMixture
+from dimix.training import Training, train
+from dimix.training.moves import MoveComponents, posteriors, posteriors_of_views
+
+N, P, D = 60, 5, 2
+
+
+@pytest.fixture
+def x() -> Tensor:
+    return torch.randn(N, P, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def model(x: Tensor) -> DeepInfiniteMixture:
+    torch.manual_seed(0)
+    model = DeepInfiniteMixture((P,), D, architecture=MLP((8, 8)), likelihood="gaussian")
+    mean, var = posteriors(model, x)
+    fitted = DirichletProcessGaussianMixture(3, random_state=0).fit(mean.numpy(), var=var.numpy())
+    mixture = InfiniteMixture.from_fit(fitted.posterior_, mean, var, Climb(N))
+    model.give_mixture(mixture, 1, 1.0)
+    return model
+
+
+def test_moves_are_judged_on_the_latents_given(model: DeepInfiniteMixture, x: Tensor) -> None:
+    seen: list[tuple[Tensor, Tensor]] = []
+
+    def improve(mean: Tensor, var: Tensor, *_: Any, **__: Any) -> tuple[()]:
+        seen.append((mean, var))
+        return ()
+
+    model.mixture.improve = improve  # type: ignore[method-assign, assignment]
+    given = {epoch: (torch.full((N, D), float(epoch)), torch.ones(N, D)) for epoch in (2, 4)}
+    mover = MoveComponents(model, given.__getitem__, 0, kinds=("merge",), n_eff=(N, N), every=2)
+    train(model, x, Training(epochs=4, batch_size=N, learning_rate=1e-3, seed=0, callbacks=[mover]))
+    torch.testing.assert_close(seen, list(given.values()))
+
+
+@pytest.mark.parametrize("views", [1, 3])
+def test_latents_of_views_are_of_one_view_of_each_row(
+    model: DeepInfiniteMixture, x: Tensor, views: int
+) -> None:
+    model.augment, model.n_views = torch.neg, views
+    torch.testing.assert_close(posteriors_of_views(model, x, 0), posteriors(model, -x))
+
+
+def test_without_views_they_are_those_of_the_rows(model: DeepInfiniteMixture, x: Tensor) -> None:
+    torch.testing.assert_close(posteriors_of_views(model, x, 0), posteriors(model, x))
+
+
+def test_the_seed_decides_which_views(model: DeepInfiniteMixture, x: Tensor) -> None:
+    """And the random numbers of whoever calls are left as they were."""
+    model.augment = lambda rows: rows + torch.randn_like(rows)
+    before = torch.get_rng_state()
+    first, again, other = (posteriors_of_views(model, x, seed)[0] for seed in (0, 0, 1))
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.testing.assert_close(first, again)
+    assert not torch.allclose(first, other)
