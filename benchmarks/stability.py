@@ -94,9 +94,17 @@ def of_test_images(data_dir: Path, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return model.predict_proba(problem.test.images), problem.test.labels
 
 
+def seeds_of(run: Path) -> list[int]:
+    """The seeds that were recorded with 10 latents, K unknown."""
+    records = [cell.record for cell in read_run(run)]
+    return [
+        record.seed for record in records if (record.row, record.latent_dim) == ("infinite", 10)
+    ]
+
+
 def by_network(data_dir: Path) -> dict[str, Any]:
     """What the record says by seed and by probability."""
-    seeds = [cell.record.seed for cell in read_run(RUN) if cell.record.latent_dim == 10]
+    seeds = seeds_of(RUN)
     found, sure = {}, {}
     for seed in seeds:
         probability, labels = of_test_images(data_dir, seed)

@@ -24,7 +24,7 @@ from dimix.records import read_cell
 from dimix.report.figures import component_labels
 from dimix.report.plots import image_panel
 
-RECORD = Path(__file__).parent.parent / "results/infinite-mnist/cells/z10-seed2/infinite"
+RECORD = Path(__file__).parent.parent / "results/infinite-mnist/cells/z10-seed1/infinite"
 FOLDER = Path(__file__).parent / "figures"
 COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"]
 GREY = "#555555"
