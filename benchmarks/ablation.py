@@ -100,10 +100,13 @@ class _Refits(MoveComponents):
     """A new overcomplete mixture after each epoch, merged as far as the coarsened bound rises."""
 
     def __init__(self, estimator: WithRefits, rows: Tensor) -> None:
-        latents = partial(posteriors, estimator.model_, rows)
-        n_eff = estimator._training_n_eff
         super().__init__(
-            estimator.model_, lambda _: latents(), estimator.seed_, kinds=(), n_eff=n_eff, every=1
+            estimator.model_,
+            lambda _: posteriors(estimator.model_, rows),
+            estimator.seed_,
+            kinds=(),
+            n_eff=estimator._training_n_eff,
+            every=1,
         )
         self.rows = rows
         self.estimator = estimator
