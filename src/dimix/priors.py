@@ -16,6 +16,7 @@ from torch.distributions import Independent, Normal
 
 from dimix.mixture import (
     MOVES,
+    Clusters,
     FeatureChunks,
     Hierarchy,
     MixturePosterior,
@@ -243,9 +244,10 @@ class InfiniteMixture(nn.Module):
         mean: Float[Tensor, "N D"],
         var: Float[Tensor, "N D"],
         weight: float,
+        known: Clusters | None = None,
     ) -> Hierarchy:
         """The tree over the components of a fit, by N objects that each count ``weight`` times."""
-        return build_hierarchy(self._latents(mean, var, weight), fitted)
+        return build_hierarchy(self._latents(mean, var, weight), fitted, known)
 
     def _latents(
         self, mean: Float[Tensor, "N D"], var: Float[Tensor, "N D"], weight: float

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from sklearn.metrics import pairwise_distances_chunked
 from torch import Tensor
-from torch.nn.functional import affine_grid, grid_sample, interpolate
+from torch.nn.functional import grid_sample, interpolate
 
 KNOTS = 4
 """Knots of a bend along each side of an image."""
@@ -55,12 +55,30 @@ class RandomWarp:
 
     def _moved(self, images: Float[Tensor, "B H W *C"]) -> Float[Tensor, "B H W *C"]:
         channels_first = (images[..., None] if images.ndim == 3 else images).movedim(-1, 1)
-        grid = affine_grid(self._maps(images), list(channels_first.shape), align_corners=False)
-        grid += self._bends(channels_first)
+        grid = self._grid(channels_first)
         moved = grid_sample(channels_first, grid, padding_mode="border", align_corners=False)
         return moved.movedim(1, -1).reshape(images.shape)
 
-    def _maps(self, images: Float[Tensor, "B H W *C"]) -> Float[Tensor, "B 2 3"]:
+    def _grid(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B H W 2"]:
+        """Where each pixel of a new image looks in the old one, in coordinates of [-1, 1].
+
+        Map and bend are both sums of products of a function of the pixel's row and one of its
+        column: 1, the coordinate, and those that bicubic interpolation weighs the knots by.
+        """
+        down, along = (_functions(size, images) for size in images.shape[2:])
+        weights = images.new_zeros(len(images), 2, 2 + KNOTS, 2 + KNOTS)
+        constant, horizontal, vertical = (0, 0), (0, 1), (1, 0)
+        for place, part in zip(
+            (horizontal, vertical, constant), self._maps(images).unbind(2), strict=True
+        ):
+            weights[:, :, *place] = part
+        weights[:, :, 2:, 2:] = self.bend * torch.randn(
+            len(images), 2, KNOTS, KNOTS, dtype=images.dtype, device=images.device
+        )
+        grid: Tensor = torch.einsum("hi,bcij,wj->bhwc", down, weights, along)
+        return grid.contiguous()
+
+    def _maps(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 2 3"]:
         """One affine map an image, from the new image's coordinates in [-1, 1] to the old's."""
         angle, size, slope, right, down = torch.empty(
             5, len(images), dtype=images.dtype, device=images.device
@@ -73,15 +91,13 @@ class RandomWarp:
         )
         return torch.stack(rows, dim=1)
 
-    def _bends(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B H W 2"]:
-        """Where each pixel of a new image looks besides, in coordinates of [-1, 1]."""
-        knots = self.bend * torch.randn(
-            len(images), 2, KNOTS, KNOTS, dtype=images.dtype, device=images.device
-        )
-        between: Tensor = interpolate(
-            knots, size=images.shape[2:], mode="bicubic", align_corners=True
-        )
-        return between.movedim(1, -1)
+
+def _functions(size: int, like: Tensor) -> Float[Tensor, "size F"]:
+    """1, the coordinate, and the knots' weights, of each pixel along a side of an image."""
+    places = (2 * torch.arange(size, dtype=like.dtype, device=like.device) + 1) / size - 1
+    knots = torch.eye(KNOTS, dtype=like.dtype, device=like.device)[None, None]
+    weights = interpolate(knots, size=(size, KNOTS), mode="bicubic", align_corners=True)[0, 0]
+    return torch.column_stack([torch.ones_like(places), places, weights])
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
@@ -27,6 +28,7 @@ from dimix.data.views import Jitter, RandomWarp, check_augment
 from dimix.estimators.base import Array, DeepClusterer, LikelihoodMixin, estimator
 from dimix.mixture import (
     MOVES,
+    Clusters,
     DirichletProcessGaussianMixture,
     FullCovariance,
     Hierarchy,
@@ -37,7 +39,17 @@ from dimix.mixture.hierarchy import pool
 from dimix.models.vae import Augment
 from dimix.nets import MLP, networks
 from dimix.priors import Climb, InfiniteMixture
-from dimix.training import MIXTURE, VIEWS, Scorer, Training, as_float, epoch_seed, train
+from dimix.training import (
+    MIXTURE,
+    VIEWS,
+    Scorer,
+    Training,
+    as_float,
+    device_of,
+    epoch_seed,
+    in_chunks,
+    train,
+)
 from dimix.training.moves import MoveComponents, posteriors, posteriors_of_views
 
 ROWS_OF_IMAGES, ROWS_OF_TABLES = (900, 100), (450, 30)
@@ -200,22 +212,25 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             self.model_,
             partial(self._judged, rows),
             self.seed_,
-            kinds=MOVES if self.moves is True else tuple(self.moves or ()),
+            kinds=self._kinds,
             fewest=self.n_clusters or 1,
             n_eff=self._training_n_eff,
             every=max(1, epochs // ROUNDS),
         )
 
-    def _judged(self, rows: Tensor, step: int) -> tuple[Tensor, Tensor]:
+    def _judged(self, rows: Tensor, step: int, share: float = 1.0) -> tuple[Tensor, Tensor]:
         """Mean and variance of the latents that moves, and the merges of the tree, are judged on.
 
-        They are of a random view of each row, as the bound is. Of images as they are, parts of
-        a cluster that views bring together may look further apart than a few odd images from
-        those of another. Noise on tables only blurs what is apart.
+        They are of a random view of each of a growing ``share`` of the rows, and of the others
+        as they are. The bound is of views: of images as they are, parts of a cluster that views
+        bring together may look further apart than a few odd images from those of another. But
+        views come together only as networks train, and before that those of different clusters
+        overlap. Noise on tables only blurs what is apart.
         """
         if isinstance(self.model_.augment, Jitter):
             return posteriors(self.model_, rows)
-        return posteriors_of_views(self.model_, rows, epoch_seed(self.seed_, step, VIEWS))
+        seed = epoch_seed(self.seed_, step, VIEWS)
+        return posteriors_of_views(self.model_, rows, seed, share)
 
     def _columns(self, scorer: Scorer | None) -> Scorer:
         """The joint training's own columns of the history, before any further ones."""
@@ -249,6 +264,11 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
     @property
     def _of_images(self) -> bool:
         return len(self.sample_shape_) > 1
+
+    @property
+    def _kinds(self) -> tuple[str, ...]:
+        """The kinds of moves that are tried."""
+        return MOVES if self.moves is True else tuple(self.moves or ())
 
     @property
     def _truncation(self) -> int:
@@ -320,9 +340,11 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
     def _settle(self, rows: Tensor) -> None:
         """The last step: the mixture of the final latents, its tree, and the cut.
 
-        Where objects counted several times, the tree begins where they count once, or where the
-        training ended: what it would tell apart above that, it has no objects for.
+        At the N_eff that the training ended with, the tree's clusters are those that it ended
+        with. Where objects counted several times, the tree begins where they count once, or
+        where the training ended: what it would tell apart above, it has no objects for.
         """
+        trained = self._assigned(rows)
         fitted = self._overcomplete(rows, END).posterior_
         self.model_.prior = InfiniteMixture.from_fit(
             fitted,
@@ -330,8 +352,9 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             Climb(n_rows=len(rows)),
             mixed=torch.from_numpy(self.mixed_latents_),
         ).eval()
+        known = self._known(trained, self._assigned(rows))
         judged, weight = self._judged(rows, END), self._weight(rows)
-        tree = self.model_.mixture.hierarchy(fitted, *judged, weight)
+        tree = self.model_.mixture.hierarchy(fitted, *judged, weight, known)
         begin = max(float(len(rows)), self._training_n_eff[1])
         self.hierarchy_ = self._as_trained(tree.begun_at(begin))
         given = self._given_clusters(self.hierarchy_)
@@ -341,6 +364,21 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             self.cut("auto")
         else:
             self.cut(n_eff=self.coarsening)
+
+    def _assigned(self, rows: Tensor) -> Float[Tensor, "N T"]:
+        """q(c | x) of all rows."""
+        return in_chunks(self.model_.log_assignments, rows, device_of(self.model_)).exp()
+
+    def _known(
+        self, trained: Float[Tensor, "N T"], settled: Float[Tensor, "N T"]
+    ) -> Clusters | None:
+        """The trained component that each settled one has most of its rows from.
+
+        None where no merges were tried in the training, after which parts of a cluster are left.
+        """
+        if "merge" not in self._kinds:
+            return None
+        return Clusters((settled.mT @ trained).argmax(1), self._training_n_eff[1])
 
     def _as_trained(self, tree: Hierarchy) -> Hierarchy:
         """The tree, with the N_eff that the latents were brought apart with."""

@@ -42,7 +42,7 @@ from dimix.mixture.families import (
     SphericalCovariance,
     TiedCovariance,
 )
-from dimix.mixture.hierarchy import Hierarchy, build_hierarchy
+from dimix.mixture.hierarchy import Clusters, Hierarchy, build_hierarchy
 from dimix.mixture.inference.batch import FitResult, collect, fit_batch, sweep
 from dimix.mixture.inference.blocks import Blocks, blocks_of
 from dimix.mixture.inference.chunks import FeatureChunks
@@ -56,6 +56,7 @@ __all__ = [
     "MOVES",
     "Blocks",
     "Bound",
+    "Clusters",
     "DiagonalCovariance",
     "DirichletProcessGaussianMixture",
     "FeatureChunks",

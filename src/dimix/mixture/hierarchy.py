@@ -8,6 +8,7 @@ over components. Its heights are log(N / N_eff), and each cut of it is a cluster
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from numbers import Integral
@@ -28,6 +29,8 @@ GRID = 24
 """Heights at which every pair is looked at, evenly from 0 up to log N."""
 BISECTIONS = 10
 """Halvings of a step of the grid: they leave an N_eff of 60,000 uncertain by 0.05%."""
+BESIDE = 1e-9
+"""How far from the height at which clusters are known the merges before and after it stay."""
 CLEAR_GAP = math.log(2)
 """Width in log N_eff from which the widest gap counts as clear."""
 
@@ -194,10 +197,20 @@ def pool(
     return pooled
 
 
-def build_hierarchy(chunks: FeatureChunks, posterior: MixturePosterior) -> Hierarchy:
-    """The tree of a fitted mixture, in one pass over its data."""
+@dataclass(frozen=True, eq=False)
+class Clusters:
+    """Clusters that are known at an N_eff: the ``labels`` of the components."""
+
+    labels: Int64[Tensor, " T"]
+    n_eff: float
+
+
+def build_hierarchy(
+    chunks: FeatureChunks, posterior: MixturePosterior, known: Clusters | None = None
+) -> Hierarchy:
+    """The tree of a fitted mixture, in one pass over its data; see `merge_tree`."""
     view = survey(chunks, posterior)
-    return merge_tree(view.partition, view.shared)
+    return merge_tree(view.partition, view.shared, known)
 
 
 def hierarchy_of_stream(
@@ -214,11 +227,16 @@ def hierarchy_of_stream(
     return merge_tree(partition, shared)
 
 
-def merge_tree(partition: Partition, shared: SharedRows) -> Hierarchy:
+def merge_tree(
+    partition: Partition, shared: SharedRows, known: Clusters | None = None
+) -> Hierarchy:
     """Merge the pair that begins to pay at the largest N_eff, until one cluster is left.
 
     A merge can make another pay that would have paid at a larger N_eff by itself. It is then
     made at once, at the same height, so that heights never fall.
+
+    A cut at the N_eff of ``known`` clusters gives these: above it only components of the same
+    one are merged, all of them by then, and the clusters only below.
     """
     filled = partition.counts >= LEAST_ROWS
     leaves = filled.nonzero()[:, 0]
@@ -228,13 +246,12 @@ def merge_tree(partition: Partition, shared: SharedRows) -> Hierarchy:
     )
     counts = partition.counts[leaves].numpy().copy()
     node, merges, heights = list(range(len(leaves))), [], []
-    descent = _Descent(table, float(counts.sum()))
-    for m in range(len(leaves) - 1):
-        a, b = descent.next_merge()
-        merges.append(sorted((node[a], node[b])))
-        heights.append(descent.height)
-        node[a] = len(leaves) + m
-        descent.merge(a, b)
+    for part in _parts(leaves, float(counts.sum()), known):
+        descent = _Descent(table, *part)
+        for a, b in descent:
+            merges.append(sorted((node[a], node[b])))
+            heights.append(descent.height)
+            node[a] = len(leaves) + len(heights) - 1
     return Hierarchy(
         leaves.numpy(),
         counts,
@@ -245,21 +262,49 @@ def merge_tree(partition: Partition, shared: SharedRows) -> Hierarchy:
     )
 
 
+def _parts(
+    leaves: Int64[Tensor, " K"], n_rows: float, known: Clusters | None
+) -> Iterator[tuple[float, float, Int64[Tensor, " K"]]]:
+    """From which height to which leaves with the same label are merged, and the labels."""
+    top, everywhere = max(math.log(n_rows), 0.0), torch.zeros_like(leaves)
+    if not known:
+        yield 0.0, top, everywhere
+        return
+    here = math.log(n_rows / known.n_eff)
+    yield 0.0, min(max(here - BESIDE, 0.0), top), known.labels[leaves]
+    yield min(max(here + BESIDE, 0.0), top), top, everywhere
+
+
 class _Descent:
-    """N_eff falling from N, a merge wherever one begins to pay.
+    """N_eff falling from one height to another, a merge wherever one begins to pay.
+
+    Only components with the same label are merged; those left at the end are merged there.
 
     ``levels`` holds for each pair the first height on a grid, from the present one up, at which
     it pays; only pairs of the least level are looked at more closely.
     """
 
-    def __init__(self, table: MergeTable, n_rows: float) -> None:
+    def __init__(
+        self, table: MergeTable, begin: float, end: float, labels: Int64[Tensor, " K"]
+    ) -> None:
         self.table = table
-        self.height = 0.0
-        self._grid = np.linspace(0, max(math.log(n_rows), 0.0), GRID)
-        self._pairs = table.pairs()
+        self.height = begin
+        self._labels = labels
+        self._grid = np.linspace(begin, end, GRID)
+        self._pairs = self._alike(table.pairs())
         self._levels = self._first_levels(self._pairs)
 
-    def next_merge(self) -> tuple[int, int]:
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        while len(self._pairs):
+            a, b = self._next_merge()
+            yield a, b
+            self._merge(a, b)
+
+    def _alike(self, pairs: Int64[Tensor, "P 2"]) -> Int64[Tensor, "p 2"]:
+        a, b = self._labels[pairs].unbind(1)
+        return pairs[a == b]
+
+    def _next_merge(self) -> tuple[int, int]:
         """The pair that pays soonest, or, of those that pay already, the one that gains most."""
         pairs, level = self._soonest()
         if 0 < level < GRID:
@@ -269,11 +314,11 @@ class _Descent:
         a, b = pairs[int(self._gains(pairs, self.height).argmax())].tolist()
         return a, b
 
-    def merge(self, a: int, b: int) -> None:
+    def _merge(self, a: int, b: int) -> None:
         """Add component b to a, and look at the pairs of a anew."""
         self.table.merge(a, b)
         rest = ((self._pairs != a) & (self._pairs != b)).all(1)
-        new = self.table.pairs_with(a)
+        new = self._alike(self.table.pairs_with(a))
         self._pairs = torch.cat([self._pairs[rest], new])
         self._levels = torch.cat([self._levels[rest], self._first_levels(new)])
 

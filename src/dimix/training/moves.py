@@ -14,14 +14,15 @@ from dimix.models import DeepInfiniteMixture
 from dimix.training.evaluation import device_of, in_chunks
 from dimix.training.seeds import MIXTURE, epoch_seed, own_random_numbers
 
-Latents = Callable[[int], tuple[Tensor, Tensor]]
-"""Mean and variance of q(z | x) of every row, [N, D] each, at an epoch."""
+Latents = Callable[[int, float], tuple[Tensor, Tensor]]
+"""Mean and variance of q(z | x) of every row, [N, D] each, at an epoch, by which so much of the
+training, from 0 to 1, is over."""
 
 
 class MoveComponents(Callback):
     """Every few epochs, births, splits, merges and deletions that raise the bound.
 
-    They are judged on ``latents``, of all rows or of random views of them.
+    They are judged on ``latents``, of rows as they are or of random views of them.
 
     At each of these epochs, the N_eff of the bound goes on along a path from ``n_eff[0]`` at the
     training's start to ``n_eff[1]`` at its end, in equal ratios, so that merges come one by one
@@ -51,11 +52,11 @@ class MoveComponents(Callback):
         if epoch % self.every:
             return
         assert trainer.max_epochs
-        mixture = self.model.mixture
-        mixture.n_eff.fill_(self.n_eff_at(epoch / trainer.max_epochs))
+        mixture, progress = self.model.mixture, epoch / trainer.max_epochs
+        mixture.n_eff.fill_(self.n_eff_at(progress))
         if not self.kinds:
             return
-        mean, var = self.latents(epoch)
+        mean, var = self.latents(epoch, progress)
         rng = np.random.RandomState(epoch_seed(self.seed, epoch, MIXTURE))
         kept = mixture.improve(mean, var, rng, moves=self.kinds, fewest=self.fewest)
         self.moves += [(epoch, move.kind, move.n_components, move.gain) for move in kept]
@@ -80,12 +81,17 @@ def posteriors(
 
 
 def posteriors_of_views(
-    model: DeepInfiniteMixture, x: Num[Tensor, "N P"], seed: int
+    model: DeepInfiniteMixture, x: Num[Tensor, "N P"], seed: int, share: float = 1.0
 ) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N D"]]:
-    """Mean and variance of q(z | x) of one random view of every row."""
+    """Mean and variance of q(z | x) of a random view of every row, or of a ``share`` of them."""
+
+    def seen(rows: Tensor) -> Tensor:
+        views = model.copies(rows)[0]
+        return torch.where(torch.rand(len(rows), 1, device=rows.device) < share, views, rows)
+
     with own_random_numbers():
         torch.manual_seed(seed)
-        return _posteriors(model, x, lambda rows: model.copies(rows)[0])
+        return _posteriors(model, x, seen)
 
 
 def _posteriors(
