@@ -189,17 +189,19 @@ def test_images_are_moved_and_tables_are_given_noise(table: tuple) -> None:
 def test_moves_and_the_tree_are_judged_on_views_but_where_they_are_noise(
     table: tuple, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seeds: list[int] = []
+    seeds, shares = list[int](), list[float]()
 
-    def spied(model, rows, seed):
+    def spied(model, rows, seed, share):
         seeds.append(seed)
-        return posteriors_of_views(model, rows, seed)
+        shares.append(share)
+        return posteriors_of_views(model, rows, seed, share)
 
     monkeypatch.setattr("dimix.estimators.infinite.posteriors_of_views", spied)
     quick = QUICK | {"pretrain_epochs": 1, "epochs": 3}
     images = np.random.default_rng(0).integers(0, 256, size=(80, 8, 8), dtype=np.uint8)
     DeepInfiniteMixture(**quick).fit(images)
     assert len(set(seeds)) == len(seeds) == 4  # after each epoch, and for the tree
+    assert shares == [1 / 3, 2 / 3, 1, 1]
     DeepInfiniteMixture(**quick).fit(table[0])
     assert len(seeds) == 4
 

@@ -13,7 +13,7 @@ from torch import Tensor
 import oracles
 from dimix.mixture import FeatureChunks, FullCovariance, collect, fit_batch, update
 from dimix.mixture.families import TiedCovariance
-from dimix.mixture.hierarchy import Hierarchy, build_hierarchy, merge_tree, pool
+from dimix.mixture.hierarchy import Clusters, Hierarchy, build_hierarchy, merge_tree, pool
 from dimix.mixture.moves.merging import MergeTable
 from dimix.mixture.moves.partition import Partition, SharedRows, Survey, survey
 from dimix.mixture.moves.search import improve
@@ -247,6 +247,30 @@ def test_empty_components_are_no_leaves_and_go_with_the_largest() -> None:
     largest = int(statistics[:, 0].argmax())
     assert labels[0] == labels[3] == labels[largest]
     assert tree.cut(n_clusters=3)[[2, 1, 4, 5, 6]].tolist() == straight.cut(n_clusters=3).tolist()
+
+
+@pytest.mark.parametrize("n_eff", [90.0, 30.0, 2.0])
+def test_a_cut_where_clusters_are_known_gives_them(n_eff: float) -> None:
+    """Be they such as no merge of the bound's would make."""
+    chunks, view = surveyed()
+    labels = torch.tensor([0, 1, 0, 1, 2])
+    tree = build_hierarchy(chunks, view.posterior, Clusters(labels, n_eff))
+    assert is_valid_linkage(tree.linkage)
+    assert is_monotonic(tree.linkage)
+    for cut in (tree.cut(n_eff=n_eff), tree.cut(n_clusters=3)):
+        assert len({*zip(cut.tolist(), labels.tolist(), strict=True)}) == len(set(cut)) == 3
+    trained = replace(tree, trained_n_eff=n_eff)
+    assert trained.gap.clear or trained.gap.n_clusters == 3
+
+
+def test_clusters_that_the_bound_finds_too_change_nothing() -> None:
+    chunks, view = surveyed()
+    free = build_hierarchy(chunks, view.posterior)
+    n_eff = float(free.n_rows * np.exp(-free.heights[1:3].mean()))
+    known = Clusters(torch.from_numpy(free.cut(n_eff=n_eff)), n_eff)
+    tree = build_hierarchy(chunks, view.posterior, known)
+    np.testing.assert_array_equal(tree.merges, free.merges)
+    np.testing.assert_allclose(tree.heights, free.heights, atol=1e-2)
 
 
 def test_a_merge_that_never_pays_is_at_the_upper_end() -> None:

@@ -40,8 +40,15 @@ def test_moves_are_judged_on_the_latents_given(model: DeepInfiniteMixture, x: Te
         return ()
 
     model.mixture.improve = improve  # type: ignore[method-assign, assignment]
-    given = {epoch: (torch.full((N, D), float(epoch)), torch.ones(N, D)) for epoch in (2, 4)}
-    mover = MoveComponents(model, given.__getitem__, 0, kinds=("merge",), n_eff=(N, N), every=2)
+    given = {
+        (epoch, progress): (torch.full((N, D), float(epoch)), torch.ones(N, D))
+        for epoch, progress in ((2, 0.5), (4, 1.0))
+    }
+
+    def latents(epoch: int, progress: float) -> tuple[Tensor, Tensor]:
+        return given[epoch, progress]
+
+    mover = MoveComponents(model, latents, 0, kinds=("merge",), n_eff=(N, N), every=2)
     train(model, x, Training(epochs=4, batch_size=N, learning_rate=1e-3, seed=0, callbacks=[mover]))
     torch.testing.assert_close(seen, list(given.values()))
 
@@ -52,6 +59,16 @@ def test_latents_of_views_are_of_one_view_of_each_row(
 ) -> None:
     model.augment, model.n_views = torch.neg, views
     torch.testing.assert_close(posteriors_of_views(model, x, 0), posteriors(model, -x))
+
+
+def test_a_share_of_the_rows_may_be_seen_as_views(model: DeepInfiniteMixture, x: Tensor) -> None:
+    model.augment = torch.neg
+    as_they_are, moved = posteriors(model, x)[0], posteriors(model, -x)[0]
+    some = posteriors_of_views(model, x, 0, 0.3)[0]
+    which = (some == moved).all(1)
+    assert 8 <= int(which.sum()) <= 28  # of 60, at three standard deviations of 18
+    torch.testing.assert_close(some, torch.where(which[:, None], moved, as_they_are))
+    torch.testing.assert_close(posteriors_of_views(model, x, 0, 0.0)[0], as_they_are)
 
 
 def test_without_views_they_are_those_of_the_rows(model: DeepInfiniteMixture, x: Tensor) -> None:
