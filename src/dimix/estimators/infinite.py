@@ -6,8 +6,8 @@ A fit is four steps, each visible in `history_`:
     2. mixture      an overcomplete infinite mixture on the latents that it uses most
     3. joint        networks by gradients and mixture by conjugate updates on the same bound,
                     with births, splits, merges and deletions between epochs, while N_eff falls
-    4. settle       networks at rest: an overcomplete mixture again, and the tree over its
-                    components, whose cut says what is a cluster
+    4. settle       networks at rest: an overcomplete mixture again, and the tree from its
+                    components to the clusters of the joint training and on
 """
 
 import warnings
