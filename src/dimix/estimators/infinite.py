@@ -17,19 +17,17 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool
 from numpy.typing import ArrayLike, NDArray
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from dimix import models
 from dimix.data.views import Jitter, RandomWarp, check_augment
 from dimix.estimators.base import Array, DeepClusterer, LikelihoodMixin, estimator
+from dimix.estimators.settling import overcomplete, settle
 from dimix.mixture import (
     MOVES,
-    Clusters,
-    DirichletProcessGaussianMixture,
     FullCovariance,
     Hierarchy,
     MixturePosterior,
@@ -39,17 +37,7 @@ from dimix.mixture.hierarchy import pool
 from dimix.models.vae import Augment
 from dimix.nets import MLP, networks
 from dimix.priors import Climb, InfiniteMixture
-from dimix.training import (
-    MIXTURE,
-    VIEWS,
-    Scorer,
-    Training,
-    as_float,
-    device_of,
-    epoch_seed,
-    in_chunks,
-    train,
-)
+from dimix.training import MIXTURE, VIEWS, Scorer, Training, as_float, epoch_seed, train
 from dimix.training.moves import MoveComponents, posteriors, posteriors_of_views
 
 ROWS_OF_IMAGES, ROWS_OF_TABLES = (900, 100), (450, 30)
@@ -227,7 +215,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         views come together only as networks train, and before that those of different clusters
         overlap. Noise on tables only blurs what is apart.
         """
-        if isinstance(self.model_.augment, Jitter):
+        if self._views_are_noise:
             return posteriors(self.model_, rows)
         seed = epoch_seed(self.seed_, step, VIEWS)
         return posteriors_of_views(self.model_, rows, seed, share)
@@ -266,6 +254,10 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         return len(self.sample_shape_) > 1
 
     @property
+    def _views_are_noise(self) -> bool:
+        return isinstance(self.model_.augment, Jitter)
+
+    @property
     def _kinds(self) -> tuple[str, ...]:
         """The kinds of moves that are tried."""
         return MOVES if self.moves is True else tuple(self.moves or ())
@@ -299,32 +291,25 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         """How often each row counts in a mixture of all: several times, if N_eff begins above N."""
         return max(1.0, self._training_n_eff[0] / len(rows))
 
-    def _overcomplete(self, rows: Tensor, step: int) -> DirichletProcessGaussianMixture:
+    def _overcomplete(self, rows: Tensor, step: int) -> MixturePosterior:
         """An infinite mixture of all rows, from a start of T components."""
-        mean, var = (part[:, self.mixed_latents_] for part in posteriors(self.model_, rows))
-        mixture = DirichletProcessGaussianMixture(
-            self._truncation,
-            moves=False,
-            random_state=epoch_seed(self.seed_, step, MIXTURE),
-        )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # training or the tree goes on
-            return mixture.fit(
-                mean.double().numpy(),
-                var=var.double().numpy(),
-                sample_weight=np.full(len(rows), self._weight(rows)),
-            )
+        mean, var = (part[:, self._mixed] for part in posteriors(self.model_, rows))
+        seed = epoch_seed(self.seed_, step, MIXTURE)
+        return overcomplete((mean, var), self._truncation, weight=self._weight(rows), seed=seed)
 
     def _mixture(self, rows: Tensor, step: int = BEGIN) -> InfiniteMixture:
         """An overcomplete mixture of all rows, for the joint training to go on from."""
-        fitted = self._overcomplete(rows, step)
         return InfiniteMixture.from_fit(
-            fitted.posterior_,
+            self._overcomplete(rows, step),
             *posteriors(self.model_, rows),
             Climb(n_rows=len(rows), views=self.views, sharpness=self.sharpness),
             self._training_n_eff[0],
-            torch.from_numpy(self.mixed_latents_),
+            self._mixed,
         )
+
+    @property
+    def _mixed(self) -> Bool[Tensor, " D"]:
+        return torch.from_numpy(self.mixed_latents_)
 
     def _given_clusters(self, tree: Hierarchy) -> int | None:
         """`n_clusters`, or as many as there are components, if these are fewer."""
@@ -340,23 +325,25 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
     def _settle(self, rows: Tensor) -> None:
         """The last step: the mixture of the final latents, its tree, and the cut.
 
-        At the N_eff that the training ended with, the tree's clusters are those that it ended
-        with. Where objects counted several times, the tree begins where they count once, or
-        where the training ended: what it would tell apart above, it has no objects for.
+        The tree over images keeps the clusters that the training ended with. That over a table,
+        whose merges are judged on what its components are fitted to, is free to find others; so
+        is any after a training without merges, which leaves parts of clusters.
+
+        Where objects counted several times, the tree begins where they count once, or where the
+        training ended: what it would tell apart above that, it has no objects for.
         """
-        trained = self._assigned(rows)
-        fitted = self._overcomplete(rows, END).posterior_
-        self.model_.prior = InfiniteMixture.from_fit(
-            fitted,
-            *posteriors(self.model_, rows),
-            Climb(n_rows=len(rows)),
-            mixed=torch.from_numpy(self.mixed_latents_),
-        ).eval()
-        known = self._known(trained, self._assigned(rows))
-        judged, weight = self._judged(rows, END), self._weight(rows)
-        tree = self.model_.mixture.hierarchy(fitted, *judged, weight, known)
-        begin = max(float(len(rows)), self._training_n_eff[1])
-        self.hierarchy_ = self._as_trained(tree.begun_at(begin))
+        end = self._training_n_eff[1]
+        keeps = "merge" in self._kinds and not self._views_are_noise
+        tree = settle(
+            self.model_,
+            rows,
+            self._overcomplete(rows, END),
+            self._judged(rows, END),
+            self._mixed,
+            weight=self._weight(rows),
+            kept_at=end if keeps else None,
+        )
+        self.hierarchy_ = self._as_trained(tree.begun_at(max(float(len(rows)), end)))
         given = self._given_clusters(self.hierarchy_)
         if given:
             self.cut(n_clusters=given)
@@ -364,21 +351,6 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             self.cut("auto")
         else:
             self.cut(n_eff=self.coarsening)
-
-    def _assigned(self, rows: Tensor) -> Float[Tensor, "N T"]:
-        """q(c | x) of all rows."""
-        return in_chunks(self.model_.log_assignments, rows, device_of(self.model_)).exp()
-
-    def _known(
-        self, trained: Float[Tensor, "N T"], settled: Float[Tensor, "N T"]
-    ) -> Clusters | None:
-        """The trained component that each settled one has most of its rows from.
-
-        None where no merges were tried in the training, after which parts of a cluster are left.
-        """
-        if "merge" not in self._kinds:
-            return None
-        return Clusters((settled.mT @ trained).argmax(1), self._training_n_eff[1])
 
     def _as_trained(self, tree: Hierarchy) -> Hierarchy:
         """The tree, with the N_eff that the latents were brought apart with."""

@@ -1,0 +1,63 @@
+"""Mixtures of all rows' latents with the networks at rest, before and after the joint training."""
+
+import warnings
+
+import numpy as np
+from jaxtyping import Bool, Float
+from sklearn.exceptions import ConvergenceWarning
+from torch import Tensor
+
+from dimix.mixture import (
+    Clusters,
+    DirichletProcessGaussianMixture,
+    Hierarchy,
+    MixturePosterior,
+)
+from dimix.models import DeepInfiniteMixture
+from dimix.priors import Climb, InfiniteMixture
+from dimix.training import device_of, in_chunks
+from dimix.training.moves import posteriors
+
+Latents = tuple[Float[Tensor, "N D"], Float[Tensor, "N D"]]
+"""Mean and variance of q(z | x) of every row."""
+
+
+def overcomplete(
+    latents: Latents, n_components: int, *, weight: float, seed: int
+) -> MixturePosterior:
+    """An infinite mixture of latents, from a start of T components, every row ``weight`` times."""
+    mean, var = (part.double().numpy() for part in latents)
+    mixture = DirichletProcessGaussianMixture(n_components, moves=False, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # training or the tree goes on
+        return mixture.fit(mean, var=var, sample_weight=np.full(len(mean), weight)).posterior_
+
+
+def settle(
+    model: DeepInfiniteMixture,
+    rows: Tensor,
+    fitted: MixturePosterior,
+    judged: Latents,
+    mixed: Bool[Tensor, " D"],
+    *,
+    weight: float,
+    kept_at: float | None = None,
+) -> Hierarchy:
+    """Give the model a mixture fitted to its ``mixed`` latents; the tree over its components.
+
+    Merges are judged on the latents ``judged``, every row counted ``weight`` times. The clusters
+    of the mixture that the model had are those of the tree at the N_eff ``kept_at``, if given:
+    each component is of the one that most of its rows are of.
+    """
+    trained = _assigned(model, rows)
+    latents, climb = posteriors(model, rows), Climb(n_rows=len(rows))
+    model.prior = InfiniteMixture.from_fit(fitted, *latents, climb, mixed=mixed).eval()
+    known = None
+    if kept_at is not None:
+        known = Clusters((_assigned(model, rows).mT @ trained).argmax(1), kept_at)
+    return model.mixture.hierarchy(fitted, *judged, weight, known)
+
+
+def _assigned(model: DeepInfiniteMixture, rows: Tensor) -> Float[Tensor, "N T"]:
+    """q(c | x) of all rows."""
+    return in_chunks(model.log_assignments, rows, device_of(model)).exp()
