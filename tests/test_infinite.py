@@ -186,7 +186,7 @@ def test_images_are_moved_and_tables_are_given_noise(table: tuple) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:the latents tell nothing")  # of noise, after two epochs
-def test_moves_and_the_tree_are_judged_on_views_but_where_they_are_noise(
+def test_views_decide_but_where_they_are_noise(
     table: tuple, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seeds, shares = list[int](), list[float]()
@@ -199,11 +199,13 @@ def test_moves_and_the_tree_are_judged_on_views_but_where_they_are_noise(
     monkeypatch.setattr("dimix.estimators.infinite.posteriors_of_views", spied)
     quick = QUICK | {"pretrain_epochs": 1, "epochs": 3}
     images = np.random.default_rng(0).integers(0, 256, size=(80, 8, 8), dtype=np.uint8)
-    DeepInfiniteMixture(**quick).fit(images)
+    of_images = DeepInfiniteMixture(**quick).fit(images)
     assert len(set(seeds)) == len(seeds) == 4  # after each epoch, and for the tree
     assert shares == [1 / 3, 2 / 3, 1, 1]
-    DeepInfiniteMixture(**quick).fit(table[0])
+    of_a_table = DeepInfiniteMixture(**quick).fit(table[0])
     assert len(seeds) == 4
+    assert of_images.hierarchy_.are_kept
+    assert not of_a_table.hierarchy_.are_kept
 
 
 @pytest.mark.parametrize(

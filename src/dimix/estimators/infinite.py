@@ -82,8 +82,9 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             numbers that describe a component, and so to N_eff, though it told nothing.
         coarsening: N_eff, with how many rows' worth of trust a Gaussian shape is taken. "auto"
             trains with 900, in the end 100 rows (of a table's 450 and 30) for each number that
-            describes a component, which may be more than there are, and cuts the final tree in
-            a clear gap, or else at that N_eff.
+            describes a component, which may be more than there are. The clusters of images are
+            those that are left then; the final tree of a table is cut in a clear gap, or else
+            at that N_eff.
         augment: a callable that returns random copies of samples [B, ...], "auto" (small
             warps of images, of which "conv" and networks of one's own see a quarter as they
             are; for tables noise that goes half as far as neighbours are, or the whole way
@@ -255,7 +256,12 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
 
     @property
     def _views_are_noise(self) -> bool:
-        return isinstance(self.model_.augment, Jitter)
+        return self.augment == "auto" and not self._of_images
+
+    @property
+    def _keeps_clusters(self) -> bool:
+        """Whether the final tree keeps the clusters of the training."""
+        return "merge" in self._kinds and not self._views_are_noise
 
     @property
     def _kinds(self) -> tuple[str, ...]:
@@ -333,7 +339,6 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         training ended: what it would tell apart above that, it has no objects for.
         """
         end = self._training_n_eff[1]
-        keeps = "merge" in self._kinds and not self._views_are_noise
         tree = settle(
             self.model_,
             rows,
@@ -341,7 +346,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             self._judged(rows, END),
             self._mixed,
             weight=self._weight(rows),
-            kept_at=end if keeps else None,
+            kept_at=end if self._keeps_clusters else None,
         )
         self.hierarchy_ = self._as_trained(tree.begun_at(max(float(len(rows)), end)))
         given = self._given_clusters(self.hierarchy_)
@@ -353,8 +358,9 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             self.cut(n_eff=self.coarsening)
 
     def _as_trained(self, tree: Hierarchy) -> Hierarchy:
-        """The tree, with the N_eff that the latents were brought apart with."""
-        return replace(tree, trained_n_eff=self._training_n_eff[1])
+        """The tree, with what the training says of it."""
+        end = self._training_n_eff[1]
+        return replace(tree, trained_n_eff=end, are_kept=self._keeps_clusters)
 
     def cut(
         self, how: str | None = None, *, n_clusters: int | None = None, n_eff: float | None = None

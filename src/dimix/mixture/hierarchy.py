@@ -62,7 +62,8 @@ class Hierarchy:
     into node K + m, in scipy's numbering, at height ``heights[m]`` = log(N / N_eff), which is
     0 for merges that pay at N_eff = N, log N for those that do not even pay at N_eff = 1, and
     never falls. ``n_features`` is F, the numbers that describe a component. ``trained_n_eff`` is
-    that of the bound which brought the rows apart, as it does deep latents; 0 for data.
+    that of the bound which brought the rows apart, as it does deep latents; 0 for data. Where the
+    clusters ``are_kept`` that this left, they are those of a cut at that N_eff.
     """
 
     leaves: Int64[np.ndarray, " K"]
@@ -72,6 +73,7 @@ class Hierarchy:
     n_components: int
     n_features: int
     trained_n_eff: float = 0.0
+    are_kept: bool = False
 
     @property
     def n_rows(self) -> float:
@@ -109,7 +111,7 @@ class Hierarchy:
 
         Rows that were brought apart are not put together again for want of rows: the gap begins
         above ``trained_n_eff``; the one that holds it counts as twice as wide, and is chosen
-        where none is clear.
+        where none is clear, or where its clusters ``are_kept``.
         """
         ends = self._gap_ends()
         chosen, clear = self._chosen(ends)
@@ -126,9 +128,9 @@ class Hierarchy:
         weighed, holding = widths.copy(), int(begins_above.sum()) - 1
         if self.trained_n_eff:
             weighed[holding] *= 2
-        widest = int(weighed.argmax())
-        clear = bool(widths[widest] >= CLEAR_GAP)
-        return holding if self.trained_n_eff and not clear else widest, clear
+        chosen = holding if self.are_kept else int(weighed.argmax())
+        clear = bool(widths[chosen] >= CLEAR_GAP)
+        return holding if self.trained_n_eff and not clear else chosen, clear
 
     def _gap_ends(self) -> Float64[np.ndarray, " ends"]:
         """0, the heights above it, and the height of F log F rows, which none of them leaves."""
@@ -370,7 +372,7 @@ def _diagnosis(n_clusters: int, clear: bool, high: float, low: float, trained: f
     if trained and not clear:
         return (
             f"no clear number of clusters: {n_clusters} at N_eff = {trained:.4g}, that of the "
-            "training; no gap is clear"
+            "training, in no clear gap"
         )
     gap = "a clear gap" if trained else "the widest gap"
     if n_clusters == 1:
