@@ -55,9 +55,15 @@ def fits(devices: int) -> dict[str, np.ndarray]:
         names = sorted(set(model.history_[-1]) - {"seconds"})
         found[f"{name} history"] = np.array([model.history_[-1][key] for key in names])
         if isinstance(model, DeepInfiniteMixture):
-            found[f"{name} labels"] = model.labels_
+            found[f"{name} labels"] = as_met(model.labels_)
             found[f"{name} moves"] = np.array([move[:1] + move[2:] for move in model.moves_])
     return found
+
+
+def as_met(labels: np.ndarray) -> np.ndarray:
+    """Clusters numbered as rows meet them: which of two equal sizes is first, rounding decides."""
+    _, first, which = np.unique(labels, return_index=True, return_inverse=True)
+    return first.argsort().argsort()[which]
 
 
 def compare(folder: Path) -> None:
