@@ -7,7 +7,7 @@ import pytest
 from sklearn.datasets import make_blobs
 from sklearn.exceptions import NotFittedError
 
-from dimix import DeepInfiniteMixture
+from dimix import DeepInfiniteMixture, load
 from dimix.data.views import Jitter, RandomWarp
 from dimix.estimators.infinite import UNMOVED
 from dimix.metrics import clustering_scores
@@ -187,7 +187,7 @@ def test_images_are_moved_and_tables_are_given_noise(table: tuple) -> None:
 
 @pytest.mark.filterwarnings("ignore:the latents tell nothing")  # of noise, after two epochs
 def test_views_decide_but_where_they_are_noise(
-    table: tuple, monkeypatch: pytest.MonkeyPatch
+    table: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seeds, shares = list[int](), list[float]()
 
@@ -205,7 +205,12 @@ def test_views_decide_but_where_they_are_noise(
     of_a_table = DeepInfiniteMixture(**quick).fit(table[0])
     assert len(seeds) == 4
     assert of_images.hierarchy_.are_kept
+    of_images.save(tmp_path / "model")
+    assert load(tmp_path / "model").hierarchy_.are_kept
     assert not of_a_table.hierarchy_.are_kept
+    warped = DeepInfiniteMixture(**quick, augment=lambda rows: rows).fit(table[0])
+    assert len(seeds) == 8
+    assert not warped.hierarchy_.are_kept
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+from torch.nn.functional import affine_grid, interpolate
 
-from dimix.data.views import Jitter, RandomWarp
+from dimix.data.views import KNOTS, Jitter, RandomWarp
 
 
 @pytest.mark.parametrize("shape", [(5, 9, 12), (5, 9, 12, 3)])
@@ -49,6 +50,17 @@ def test_a_bend_alone_moves_parts_of_an_image_apart_smoothly() -> None:
     assert float(by.std()) == pytest.approx(0.04, rel=0.3)
     assert float(by.std((1, 2)).min()) > 0.005
     assert float(by.diff(dim=2).abs().max()) < 0.02
+
+
+def test_a_view_looks_where_torch_puts_the_map_and_the_bend() -> None:
+    warp, images = RandomWarp(), torch.rand(6, 1, 20, 28)
+    torch.manual_seed(0)
+    grid = warp._grid(images)
+    torch.manual_seed(0)
+    maps, knots = warp._maps(images), warp.bend * torch.randn(6, 2, KNOTS, KNOTS)
+    bend = interpolate(knots, size=(20, 28), mode="bicubic", align_corners=True)
+    expected = affine_grid(maps, [6, 1, 20, 28], align_corners=False) + bend.movedim(1, -1)
+    torch.testing.assert_close(grid, expected, atol=1e-5, rtol=0)
 
 
 def test_every_image_has_a_map_of_its_own() -> None:

@@ -67,11 +67,8 @@ class RandomWarp:
         """
         down, along = (_functions(size, images) for size in images.shape[2:])
         weights = images.new_zeros(len(images), 2, 2 + KNOTS, 2 + KNOTS)
-        constant, horizontal, vertical = (0, 0), (0, 1), (1, 0)
-        for place, part in zip(
-            (horizontal, vertical, constant), self._maps(images).unbind(2), strict=True
-        ):
-            weights[:, :, *place] = part
+        of_column, of_row, constant = self._maps(images).unbind(2)
+        weights[:, :, 0, 1], weights[:, :, 1, 0], weights[:, :, 0, 0] = of_column, of_row, constant
         weights[:, :, 2:, 2:] = self.bend * torch.randn(
             len(images), 2, KNOTS, KNOTS, dtype=images.dtype, device=images.device
         )

@@ -256,12 +256,12 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
 
     @property
     def _views_are_noise(self) -> bool:
-        return self.augment == "auto" and not self._of_images
+        return isinstance(self.model_.augment, Jitter)
 
     @property
     def _keeps_clusters(self) -> bool:
         """Whether the final tree keeps the clusters of the training."""
-        return "merge" in self._kinds and not self._views_are_noise
+        return "merge" in self._kinds and self._of_images
 
     @property
     def _kinds(self) -> tuple[str, ...]:
@@ -331,9 +331,9 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
     def _settle(self, rows: Tensor) -> None:
         """The last step: the mixture of the final latents, its tree, and the cut.
 
-        The tree over images keeps the clusters that the training ended with. That over a table,
-        whose merges are judged on what its components are fitted to, is free to find others; so
-        is any after a training without merges, which leaves parts of clusters.
+        The tree over images keeps the clusters that the training ended with: its merges are
+        judged on views, and its components fitted to images as they are. That over a table is
+        free to find others; so is any after a training without merges, which leaves parts.
 
         Where objects counted several times, the tree begins where they count once, or where the
         training ended: what it would tell apart above that, it has no objects for.

@@ -49,11 +49,11 @@ def settle(
     of the mixture that the model had are those of the tree at the N_eff ``kept_at``, if given:
     each component is of the one that most of its rows are of.
     """
-    trained = _assigned(model, rows) if kept_at else None
+    trained = _assigned(model, rows)
     latents, climb = posteriors(model, rows), Climb(n_rows=len(rows))
     model.prior = InfiniteMixture.from_fit(fitted, *latents, climb, mixed=mixed).eval()
     known = None
-    if kept_at and trained is not None:
+    if kept_at is not None:
         known = Clusters((_assigned(model, rows).mT @ trained).argmax(1), kept_at)
     return model.mixture.hierarchy(fitted, *judged, weight, known)
 

@@ -26,7 +26,7 @@ from dimix.mixture.posterior import MixturePosterior
 LEAST_ROWS = 0.5
 """Components with fewer rows than this are empty: they are no leaves of the tree."""
 GRID = 24
-"""Heights at which every pair is looked at, evenly from 0 up to log N."""
+"""Heights at which every pair is looked at, evenly from one end of a descent to the other."""
 BISECTIONS = 10
 """Halvings of a step of the grid: they leave an N_eff of 60,000 uncertain by 0.05%."""
 BESIDE = 1e-9
