@@ -102,7 +102,7 @@ class _Refits(MoveComponents):
     def __init__(self, estimator: WithRefits, rows: Tensor) -> None:
         super().__init__(
             estimator.model_,
-            lambda *_: posteriors(estimator.model_, rows),
+            lambda _: posteriors(estimator.model_, rows),
             estimator.seed_,
             kinds=(),
             n_eff=estimator._training_n_eff,
@@ -118,7 +118,7 @@ class _Refits(MoveComponents):
         mixture = estimator._mixture(self.rows, epoch)
         mixture.n_eff.fill_(self.n_eff_at(epoch / trainer.max_epochs))
         rng = np.random.RandomState(epoch_seed(self.seed, epoch, MIXTURE))
-        mixture.improve(*self.latents(epoch, 1.0), rng, moves=("merge",))
+        mixture.improve(*self.latents(epoch), rng, moves=("merge",))
         _stand_still(mixture)
         self.model.give_mixture(mixture, estimator.views, estimator.prior_weight)
 

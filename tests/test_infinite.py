@@ -185,10 +185,18 @@ def test_images_are_moved_and_tables_are_given_noise(table: tuple) -> None:
     assert (128, 8, 8) in seen  # two views in the joint step
 
 
+@pytest.mark.parametrize(
+    ("together", "expected"), [(2_500, [1 / 3, 2 / 3, 1, 1]), (4, [1 / 2, 1, 1, 1])]
+)
 @pytest.mark.filterwarnings("ignore:the latents tell nothing")  # of noise, after two epochs
 def test_views_decide_but_where_they_are_noise(
-    table: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    table: tuple,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    together: int,
+    expected: list[float],
 ) -> None:
+    monkeypatch.setattr("dimix.estimators.infinite.VIEWS_TOGETHER", together)
     seeds, shares = list[int](), list[float]()
 
     def spied(model, rows, seed, share):
@@ -201,7 +209,7 @@ def test_views_decide_but_where_they_are_noise(
     images = np.random.default_rng(0).integers(0, 256, size=(80, 8, 8), dtype=np.uint8)
     of_images = DeepInfiniteMixture(**quick).fit(images)
     assert len(set(seeds)) == len(seeds) == 4  # after each epoch, and for the tree
-    assert shares == [1 / 3, 2 / 3, 1, 1]
+    assert shares == expected
     of_a_table = DeepInfiniteMixture(**quick).fit(table[0])
     assert len(seeds) == 4
     assert of_images.hierarchy_.are_kept

@@ -40,15 +40,8 @@ def test_moves_are_judged_on_the_latents_given(model: DeepInfiniteMixture, x: Te
         return ()
 
     model.mixture.improve = improve  # type: ignore[method-assign, assignment]
-    given = {
-        (epoch, progress): (torch.full((N, D), float(epoch)), torch.ones(N, D))
-        for epoch, progress in ((2, 0.5), (4, 1.0))
-    }
-
-    def latents(epoch: int, progress: float) -> tuple[Tensor, Tensor]:
-        return given[epoch, progress]
-
-    mover = MoveComponents(model, latents, 0, kinds=("merge",), n_eff=(N, N), every=2)
+    given = {epoch: (torch.full((N, D), float(epoch)), torch.ones(N, D)) for epoch in (2, 4)}
+    mover = MoveComponents(model, given.__getitem__, 0, kinds=("merge",), n_eff=(N, N), every=2)
     train(model, x, Training(epochs=4, batch_size=N, learning_rate=1e-3, seed=0, callbacks=[mover]))
     torch.testing.assert_close(seen, list(given.values()))
 

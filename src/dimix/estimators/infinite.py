@@ -10,9 +10,9 @@ A fit is four steps, each visible in `history_`:
                     components to the clusters of the joint training and on
 """
 
+import math
 import warnings
 from dataclasses import KW_ONLY, replace
-from functools import partial
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -60,6 +60,9 @@ FEW_IMAGES, FEW_ROWS = (2_000, 1, 500), (400, 1, 500)
 """Where JOINT would make fewer minibatches, there are as many epochs as make these."""
 ROUNDS = 20
 """How often in the joint training moves are tried: often enough for merges to come one by one."""
+VIEWS_TOGETHER = 2_500
+"""After so many minibatches of the joint training, or at its end, moves are judged on views alone:
+those of an image have come together by then."""
 UNMOVED = 0.25
 """Share of the images that convolutions, or networks of one's own, see as they are. Without, they
 model images as they are, which is what they are asked about later, far worse than moved ones:
@@ -197,9 +200,10 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
 
     def _mover(self, rows: Tensor, epochs: int) -> MoveComponents:
         """What happens to the components between epochs of the joint training."""
+        together = min(epochs, VIEWS_TOGETHER / math.ceil(len(rows) / self.batch_size))
         return MoveComponents(
             self.model_,
-            partial(self._judged, rows),
+            lambda epoch: self._judged(rows, epoch, min(epoch / together, 1.0)),
             self.seed_,
             kinds=self._kinds,
             fewest=self.n_clusters or 1,
@@ -210,11 +214,11 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
     def _judged(self, rows: Tensor, step: int, share: float = 1.0) -> tuple[Tensor, Tensor]:
         """Mean and variance of the latents that moves, and the merges of the tree, are judged on.
 
-        They are of a random view of each of a growing ``share`` of the rows, and of the others
-        as they are. The bound is of views: of images as they are, parts of a cluster that views
-        bring together may look further apart than a few odd images from those of another. But
-        views come together only as networks train, and before that those of different clusters
-        overlap. Noise on tables only blurs what is apart.
+        They are of a random view of each of a ``share`` of the rows, and of the others as they
+        are. The bound is of views: of images as they are, parts of a cluster that views bring
+        together may look further apart than a few odd images from those of another. But views
+        come together only as networks train, and before that those of different clusters overlap.
+        Noise on tables only blurs what is apart.
         """
         if self._views_are_noise:
             return posteriors(self.model_, rows)

@@ -14,9 +14,8 @@ from dimix.models import DeepInfiniteMixture
 from dimix.training.evaluation import device_of, in_chunks
 from dimix.training.seeds import MIXTURE, epoch_seed, own_random_numbers
 
-Latents = Callable[[int, float], tuple[Tensor, Tensor]]
-"""Mean and variance of q(z | x) of every row, [N, D] each, at an epoch, by which so much of the
-training, from 0 to 1, is over."""
+Latents = Callable[[int], tuple[Tensor, Tensor]]
+"""Mean and variance of q(z | x) of every row, [N, D] each, after so many epochs."""
 
 
 class MoveComponents(Callback):
@@ -52,11 +51,11 @@ class MoveComponents(Callback):
         if epoch % self.every:
             return
         assert trainer.max_epochs
-        mixture, progress = self.model.mixture, epoch / trainer.max_epochs
-        mixture.n_eff.fill_(self.n_eff_at(progress))
+        mixture = self.model.mixture
+        mixture.n_eff.fill_(self.n_eff_at(epoch / trainer.max_epochs))
         if not self.kinds:
             return
-        mean, var = self.latents(epoch, progress)
+        mean, var = self.latents(epoch)
         rng = np.random.RandomState(epoch_seed(self.seed, epoch, MIXTURE))
         kept = mixture.improve(mean, var, rng, moves=self.kinds, fewest=self.fewest)
         self.moves += [(epoch, move.kind, move.n_components, move.gain) for move in kept]
