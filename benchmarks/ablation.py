@@ -31,7 +31,7 @@ from dimix import DeepInfiniteMixture
 from dimix.data import load
 from dimix.data.base import ImageData
 from dimix.data.views import RandomWarp
-from dimix.estimators.infinite import UNMOVED
+from dimix.estimators.recipe import UNMOVED
 from dimix.metrics import clustering_scores
 from dimix.priors import InfiniteMixture
 from dimix.records import atomic_write, read_curves

@@ -23,7 +23,7 @@ from torch import Tensor
 from benchmarks import scores
 from dimix import DeepInfiniteMixture
 from dimix.data.views import RandomWarp
-from dimix.estimators.infinite import UNMOVED
+from dimix.estimators.recipe import UNMOVED
 from dimix.experiments.problem import Problem, load_problem
 from dimix.models import VAE, Model
 from dimix.records import atomic_write

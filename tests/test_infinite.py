@@ -9,7 +9,7 @@ from sklearn.exceptions import NotFittedError
 
 from dimix import DeepInfiniteMixture, load
 from dimix.data.views import Jitter, RandomWarp
-from dimix.estimators.infinite import UNMOVED
+from dimix.estimators.recipe import UNMOVED
 from dimix.metrics import clustering_scores
 from dimix.training.moves import posteriors_of_views
 from narrow import narrow

@@ -23,8 +23,17 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from dimix import models
-from dimix.data.views import Jitter, RandomWarp, check_augment
+from dimix.data.views import Jitter, check_augment
 from dimix.estimators.base import Array, DeepClusterer, LikelihoodMixin, estimator
+from dimix.estimators.recipe import (
+    IMAGES,
+    ROUNDS,
+    TABLES,
+    VIEWS_TOGETHER,
+    Recipe,
+    views_of_images,
+    views_of_table,
+)
 from dimix.estimators.settling import overcomplete, settle
 from dimix.mixture import (
     MOVES,
@@ -40,33 +49,6 @@ from dimix.priors import Climb, InfiniteMixture
 from dimix.training import MIXTURE, VIEWS, Scorer, Training, as_float, epoch_seed, train
 from dimix.training.moves import MoveComponents, posteriors, posteriors_of_views
 
-ROWS_OF_IMAGES, ROWS_OF_TABLES = (900, 100), (450, 30)
-"""N_eff of the joint training, in rows for each of the F numbers that describe a component: it
-falls from the first to the second as clusters separate. Clusters that still overlap, once they
-are merged, are drawn together and hardly ever separate again; parts of one can be merged later.
-Images are judged by their views, which overlap more than images do, and ask for more rows. Views
-of a table are noise, which brings less together than warps do, so that a Gaussian shape is taken
-with less trust."""
-PRIOR_OF_TABLES = 0.25
-"""Weight of the prior's terms in the pre-training on a table. All of N(0, I) presses a few clusters
-into one Gaussian; images, which views bring together, are not torn apart by it."""
-TOWARDS_NEIGHBOUR, FEW_TO_LEARN = 0.5, 1_000
-"""How far a view of a table's row is from it, as a share of the way to its neighbour; where
-there are so few rows that networks learn each by heart, further, up to the whole way."""
-OF_IMAGES, OF_TABLES, JOINT = (4_300, 20, 350), (2_000, 20, 150), (26_000, 30, 150)
-"""Epochs of the pre-training and of the joint one: as many as make so many minibatches, within
-these ends. A table's rows, whose views differ little, are soon learnt by heart."""
-FEW_IMAGES, FEW_ROWS = (2_000, 1, 500), (400, 1, 500)
-"""Where JOINT would make fewer minibatches, there are as many epochs as make these."""
-ROUNDS = 20
-"""How often in the joint training moves are tried: often enough for merges to come one by one."""
-VIEWS_TOGETHER = 2_500
-"""After so many minibatches of the joint training, or at its end, moves are judged on views alone:
-those of an image have come together by then."""
-UNMOVED = 0.25
-"""Share of the images that convolutions, or networks of one's own, see as they are. Without, they
-model images as they are, which is what they are asked about later, far worse than moved ones:
-presumably they learn to expect the blur that interpolation leaves."""
 TELLS = 1e-4
 """Latents whose means vary by less than this share of their variances tell nothing about X."""
 BEGIN, END = 0, 2**31
@@ -163,10 +145,8 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         """What makes the views of these flat rows."""
         if self.augment == "auto":
             if self._of_images:
-                dense = isinstance(networks(self.networks_), MLP)
-                return RandomWarp(unmoved=0.0 if dense else UNMOVED)
-            share = min(max(FEW_TO_LEARN / len(rows), TOWARDS_NEIGHBOUR), 1.0)
-            return Jitter.towards_neighbours(rows, share)
+                return views_of_images(dense=isinstance(networks(self.networks_), MLP))
+            return views_of_table(rows)
         return self.augment
 
     def _train(
@@ -177,7 +157,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             check_augment(self.augment, as_float(rows[:2]).unflatten(1, self.sample_shape_))
         training = replace(self._training(), schedule="linear")
         first, second = self.n_epochs(len(rows), images=self._of_images)
-        self.model_.prior_weight = 1.0 if self._of_images else PRIOR_OF_TABLES
+        self.model_.prior_weight = self._recipe.prior_weight
         history = train(self.model_, rows, self._step(training, "pretraining", first), x_val)
         self.mixed_latents_ = self._most_used(rows)
         self.model_.give_mixture(self._mixture(rows), self.views, self.prior_weight)
@@ -244,19 +224,16 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
 
     def n_epochs(self, n_rows: int, *, images: bool) -> tuple[int, int]:
         """Epochs of the pre-training and of the joint training on so many rows."""
-        first, few = (OF_IMAGES, FEW_IMAGES) if images else (OF_TABLES, FEW_ROWS)
-        return (
-            int(self.pretrain_epochs or self._epochs(first, n_rows)),
-            int(self.epochs or 0) or max(self._epochs(rule, n_rows) for rule in (JOINT, few)),
-        )
-
-    def _epochs(self, rule: tuple[int, int, int], n_rows: int) -> int:
-        steps, fewest, most = rule
-        return min(max(round(steps * self.batch_size / n_rows), fewest), most)
+        first, second = (IMAGES if images else TABLES).epochs(n_rows, int(self.batch_size))
+        return int(self.pretrain_epochs or first), int(self.epochs or second)
 
     @property
     def _of_images(self) -> bool:
         return len(self.sample_shape_) > 1
+
+    @property
+    def _recipe(self) -> Recipe:
+        return IMAGES if self._of_images else TABLES
 
     @property
     def _views_are_noise(self) -> bool:
@@ -282,8 +259,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         if self.coarsening != "auto":
             return float(self.coarsening), float(self.coarsening)
         n_numbers = FullCovariance(int(self.mixed_latents_.sum())).n_features
-        first, last = ROWS_OF_IMAGES if self._of_images else ROWS_OF_TABLES
-        return float(first * n_numbers), float(last * n_numbers)
+        return self._recipe.n_eff(n_numbers)
 
     def _warn_of_collapse(self, rows: Tensor) -> None:
         """Say so where q(z | x) has become the same for all x."""

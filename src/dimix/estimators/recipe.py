@@ -1,0 +1,101 @@
+"""What a fit of the deep infinite mixture does by default: how long, how coarse, on which views.
+
+What each was chosen on is in docs/infinite.md.
+"""
+
+from dataclasses import dataclass
+
+from jaxtyping import Num
+from torch import Tensor
+
+from dimix.data.views import Jitter, RandomWarp
+from dimix.models.vae import Augment
+
+ROUNDS = 20
+"""How often in the joint training moves are tried: often enough for merges to come one by one."""
+VIEWS_TOGETHER = 2_500
+"""After so many minibatches of the joint training, or at its end, moves are judged on views alone:
+those of an image have come together by then."""
+UNMOVED = 0.25
+"""Share of the images that convolutions, or networks of one's own, see as they are. Without, they
+model images as they are, which is what they are asked about later, far worse than moved ones:
+presumably they learn to expect the blur that interpolation leaves."""
+TOWARDS_NEIGHBOUR, FEW_TO_LEARN = 0.5, 1_000
+"""How far a view of a table's row is from it, as a share of the way to its neighbour; where
+there are so few rows that networks learn each by heart, further, up to the whole way."""
+
+
+@dataclass(frozen=True)
+class Length:
+    """As many epochs as make so many minibatches, within these ends."""
+
+    minibatches: int
+    fewest: int
+    most: int
+
+    def epochs(self, n_rows: int, batch_size: int) -> int:
+        """Epochs on so many rows."""
+        return min(max(round(self.minibatches * batch_size / n_rows), self.fewest), self.most)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the networks and the mixture are trained on rows of one kind.
+
+    pretraining: of the VAE. joint: of both together; the longest of these. rows_a_number: N_eff
+    of the joint training, in rows for each of the F numbers that describe a component: it falls
+    from the first to the second as clusters separate. Clusters that still overlap, once they are
+    merged, are drawn together and hardly ever separate again; parts of one can be merged later.
+    prior_weight: of the prior's terms in the pre-training.
+    """
+
+    pretraining: Length
+    joint: tuple[Length, ...]
+    rows_a_number: tuple[float, float]
+    prior_weight: float
+
+    def epochs(self, n_rows: int, batch_size: int) -> tuple[int, int]:
+        """Of the pre-training and of the joint training on so many rows."""
+        return (
+            self.pretraining.epochs(n_rows, batch_size),
+            max(length.epochs(n_rows, batch_size) for length in self.joint),
+        )
+
+    def n_eff(self, n_numbers: int) -> tuple[float, float]:
+        """Of the joint training at its start and at its end, with components of F numbers."""
+        first, last = self.rows_a_number
+        return float(first * n_numbers), float(last * n_numbers)
+
+
+MANY = Length(26_000, 30, 150)
+"""Of the joint training, but where there are so few rows that another length is longer."""
+
+IMAGES = Recipe(
+    pretraining=Length(4_300, 20, 350),
+    joint=(MANY, Length(2_000, 1, 500)),
+    rows_a_number=(900, 100),
+    prior_weight=1.0,
+)
+"""Images are judged by their views, which overlap more than images do, and ask for more rows."""
+
+TABLES = Recipe(
+    pretraining=Length(2_000, 20, 150),
+    joint=(MANY, Length(400, 1, 500)),
+    rows_a_number=(450, 30),
+    prior_weight=0.25,
+)
+"""Views of a table are noise, which brings less together than warps do, so that a Gaussian shape
+is taken with less trust; its rows, whose views differ little, are soon learnt by heart. All of
+N(0, I) would press a few clusters into one Gaussian; images, which views bring together, it does
+not tear apart."""
+
+
+def views_of_images(*, dense: bool) -> Augment:
+    """What makes views of images, for networks that are fully connected or not."""
+    return RandomWarp(unmoved=0.0 if dense else UNMOVED)
+
+
+def views_of_table(rows: Num[Tensor, "N P"]) -> Augment | None:
+    """What makes views of these rows."""
+    share = min(max(FEW_TO_LEARN / len(rows), TOWARDS_NEIGHBOUR), 1.0)
+    return Jitter.towards_neighbours(rows, share)
