@@ -134,6 +134,7 @@ def test_pretrained_start_is_taken(images: np.ndarray) -> None:
         (np.full((4, 3), np.nan), "contains NaN"),
         (np.array([[0.0, np.inf]]), "contains infinity"),
         (np.array([["a", "b"]]), "not compatible with arrays of bytes/strings"),
+        (np.zeros((4, 3), dtype="datetime64[s]"), r"X must hold numbers; found datetime64\[s\]"),
         (np.zeros(5), "Reshape your data"),
         (np.zeros((0, 5)), r"0 sample\(s\)"),
         (np.zeros((5, 2, 2, 2, 2)), r"X must be a table .*found shape \(5, 2, 2, 2, 2\)"),

@@ -10,6 +10,7 @@ from typing import Any
 
 import jaxtyping
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy import sparse
@@ -67,6 +68,9 @@ def with_entry(value: Any) -> np.ndarray:
     return rows
 
 
+DATES = np.arange(40).reshape(20, 2).astype("datetime64[D]")
+
+
 @pytest.mark.parametrize(
     ("rows", "error", "message"),
     [
@@ -76,8 +80,11 @@ def with_entry(value: Any) -> np.ndarray:
         (ROWS + 1j, ValueError, "Complex data not supported"),
         (sparse.csr_matrix(ROWS), TypeError, "Sparse data was passed for X"),
         (ROWS[None], ValueError, "Found array with dim 3"),
+        (DATES, ValueError, r"X must hold numbers; found datetime64\[D\]"),
+        (DATES - DATES[0], ValueError, r"X must hold numbers; found timedelta64\[D\]"),
+        (pd.DataFrame(DATES), ValueError, r"X must hold numbers; found datetime64\["),
     ],
-    ids=["word", "none", "words", "complex", "sparse", "cube"],
+    ids=["word", "none", "words", "complex", "sparse", "cube", "dates", "days", "frame of dates"],
 )
 def test_what_are_not_rows_of_numbers(rows: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):

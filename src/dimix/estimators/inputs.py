@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
+from dimix.mixture.estimator.arguments import check_no_dates
 from dimix.nets import Likelihood
 from dimix.training import CHUNK, as_float
 
@@ -46,10 +47,11 @@ def check_rows(
     be those that it remembers.
 
     Raises:
-        ValueError: not numeric, sparse, too few or too many dimensions, empty, not finite, of
-            another width, outside the likelihood's range, or, on ``reset``, so far from 0 that
+        ValueError: not numeric, dates, sparse, too few or too many dimensions, empty, not finite,
+            of another width, outside the likelihood's range, or, on ``reset``, so far from 0 that
             float32 does not tell numbers apart; the message says what was found.
     """
+    check_no_dates(X, name)
     array = validate_data(estimator, X, reset=reset, allow_nd=True, dtype="numeric")
     if array.ndim > 4:
         raise ValueError(

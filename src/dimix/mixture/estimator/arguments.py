@@ -53,6 +53,14 @@ def check_number(
         raise ValueError(f"{name} must be {noun} {sign} {low}, got {value!r}")
 
 
+def check_no_dates(X: Any, name: str = "X") -> None:
+    """Raise if ``X`` holds dates or durations, which NumPy would take for numbers of some unit."""
+    dtypes = getattr(X, "dtypes", getattr(X, "dtype", None))
+    for dtype in dtypes if np.iterable(dtypes) else [dtypes]:
+        if getattr(dtype, "kind", None) in ("M", "m"):
+            raise ValueError(f"{name} must hold numbers; found {dtype}: count days, say, from one")
+
+
 def check_choice(name: str, value: Any, allowed: tuple[object, ...]) -> None:
     """Raise unless ``value`` is one of ``allowed``."""
     if value not in allowed:

@@ -15,7 +15,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
 from dimix.mixture.estimator import saved
-from dimix.mixture.estimator.arguments import check_number, check_observed, device_of
+from dimix.mixture.estimator.arguments import (
+    check_no_dates,
+    check_number,
+    check_observed,
+    device_of,
+)
 from dimix.mixture.families import FullCovariance
 from dimix.mixture.gaps.full import by_pattern, log_density, log_responsibilities
 from dimix.mixture.hierarchy import LEAST_ROWS, pool
@@ -160,6 +165,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         self, X: ArrayLike, *, reset: bool, ensure_min_samples: int = 1
     ) -> Float[np.ndarray, "N D"]:
         """Rows as float32 or float64, NaN only if it may be and never a whole row of it."""
+        check_no_dates(X)
         try:
             rows: Float[np.ndarray, "N D"] = validate_data(
                 self,
