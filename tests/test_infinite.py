@@ -43,7 +43,7 @@ def test_few_rows_are_seen_more_often():
     model = DeepInfiniteMixture()
     assert model.n_epochs(1_000_000, images=True) == (20, 30)
     assert model.n_epochs(55_000, images=True) == (20, 121)
-    assert model.n_epochs(4_000, images=True) == (275, 150)
+    assert model.n_epochs(4_000, images=True) == (224, 150)
     assert model.n_epochs(4_000, images=False) == (128, 150)
     assert model.n_epochs(1_442, images=True) == (350, 355)
     assert model.n_epochs(700, images=False) == (150, 150)

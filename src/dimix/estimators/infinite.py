@@ -79,7 +79,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         prior_weight: weight of the prior's terms in the joint training, from 1 up.
         moves: True, False, or some of "birth", "split", "merge", "delete".
         pretrain_epochs, epochs: of the first and the third step; None takes as many as make
-            4,300 (images; 2,000 of a table) and 26,000 minibatches, within 20 to 350 (150) and
+            3,500 (images; 2,000 of a table) and 26,000 minibatches, within 20 to 350 (150) and
             30 to 150; the third step has more than 150 where there are so few samples that they
             would not make 2,000 (400) minibatches.
 
