@@ -36,7 +36,7 @@ from dimix.metrics import clustering_scores
 from dimix.priors import InfiniteMixture
 from dimix.records import atomic_write, read_curves
 from dimix.training import MIXTURE, Training, epoch_seed
-from dimix.training.moves import MoveComponents, posteriors
+from dimix.training.moves import Coarsening, MoveComponents, posteriors
 
 ROWS, SEEDS = 10_000, 3
 RECORD = ROOT / "results" / "infinite-mnist" / "ablation.json"
@@ -65,9 +65,9 @@ class ScaledNEff(DeepInfiniteMixture):
     factor: float
 
     @property
-    def _training_n_eff(self) -> tuple[float, float]:
-        start, end = super()._training_n_eff
-        return self.factor * start, self.factor * end
+    def _coarsening(self) -> Coarsening:
+        usual = super()._coarsening
+        return replace(usual, first=self.factor * usual.first, last=self.factor * usual.last)
 
 
 class HalfNEff(ScaledNEff):
@@ -105,7 +105,7 @@ class _Refits(MoveComponents):
             lambda _: posteriors(estimator.model_, rows),
             estimator.seed_,
             kinds=(),
-            n_eff=estimator._training_n_eff,
+            coarsening=estimator._coarsening,
             every=1,
         )
         self.rows = rows
@@ -116,7 +116,7 @@ class _Refits(MoveComponents):
         epoch, estimator = trainer.current_epoch + 1, self.estimator
         assert trainer.max_epochs
         mixture = estimator._mixture(self.rows, epoch)
-        mixture.n_eff.fill_(self.n_eff_at(epoch / trainer.max_epochs))
+        mixture.n_eff.fill_(self.coarsening.n_eff(epoch / trainer.max_epochs))
         rng = np.random.RandomState(epoch_seed(self.seed, epoch, MIXTURE))
         mixture.improve(*self.latents(epoch), rng, moves=("merge",))
         _stand_still(mixture)

@@ -11,7 +11,7 @@ from dimix.models import DeepInfiniteMixture
 from dimix.nets import MLP
 from dimix.priors import Climb, InfiniteMixture
 from dimix.training import Training, train
-from dimix.training.moves import MoveComponents, posteriors, posteriors_of_views
+from dimix.training.moves import Coarsening, MoveComponents, posteriors, posteriors_of_views
 
 N, P, D = 60, 5, 2
 
@@ -32,6 +32,13 @@ def model(x: Tensor) -> DeepInfiniteMixture:
     return model
 
 
+def test_n_eff_falls_in_equal_ratios_and_then_stays() -> None:
+    falling = Coarsening(800.0, 100.0, part=0.75)
+    at = [falling.n_eff(progress) for progress in (0, 0.25, 0.5, 0.75, 0.9, 1)]
+    assert at == pytest.approx([800, 400, 200, 100, 100, 100])
+    assert Coarsening(800.0, 100.0).n_eff(0.5) == pytest.approx(800 / 8**0.5)
+
+
 def test_moves_are_judged_on_the_latents_given(model: DeepInfiniteMixture, x: Tensor) -> None:
     seen: list[tuple[Tensor, Tensor]] = []
 
@@ -41,7 +48,9 @@ def test_moves_are_judged_on_the_latents_given(model: DeepInfiniteMixture, x: Te
 
     model.mixture.improve = improve  # type: ignore[method-assign, assignment]
     given = {epoch: (torch.full((N, D), float(epoch)), torch.ones(N, D)) for epoch in (2, 4)}
-    mover = MoveComponents(model, given.__getitem__, 0, kinds=("merge",), n_eff=(N, N), every=2)
+    mover = MoveComponents(
+        model, given.__getitem__, 0, kinds=("merge",), coarsening=Coarsening(N, N), every=2
+    )
     train(model, x, Training(epochs=4, batch_size=N, learning_rate=1e-3, seed=0, callbacks=[mover]))
     torch.testing.assert_close(seen, list(given.values()))
 

@@ -47,7 +47,7 @@ from dimix.models.vae import Augment
 from dimix.nets import MLP, networks
 from dimix.priors import Climb, InfiniteMixture
 from dimix.training import MIXTURE, VIEWS, Scorer, Training, as_float, epoch_seed, train
-from dimix.training.moves import MoveComponents, posteriors, posteriors_of_views
+from dimix.training.moves import Coarsening, MoveComponents, posteriors, posteriors_of_views
 
 TELLS = 1e-4
 """Latents whose means vary by less than this share of their variances tell nothing about X."""
@@ -66,8 +66,9 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             all, if there are no more. The others keep N(0, I). Each of them would add to the
             numbers that describe a component, and so to N_eff, though it told nothing.
         coarsening: N_eff, with how many rows' worth of trust a Gaussian shape is taken. "auto"
-            trains with 900, in the end 100 rows (of a table's 450 and 30) for each number that
-            describes a component, which may be more than there are. The clusters of images are
+            trains with 900, for the last quarter 100 rows (of a table's 450, in the end 30) for
+            each number that describes a component, which may be more than there are. The clusters
+            of images are
             those that are left then; the final tree of a table is cut in a clear gap, or else
             at that N_eff.
         augment: a callable that returns random copies of samples [B, ...], "auto" (small
@@ -187,7 +188,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             self.seed_,
             kinds=self._kinds,
             fewest=self.n_clusters or 1,
-            n_eff=self._training_n_eff,
+            coarsening=self._coarsening,
             every=max(1, epochs // ROUNDS),
         )
 
@@ -254,12 +255,12 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         return max(self.n_components, self.n_clusters or 1)
 
     @property
-    def _training_n_eff(self) -> tuple[float, float]:
-        """N_eff of the joint training at its start and at its end."""
+    def _coarsening(self) -> Coarsening:
+        """N_eff of the joint training."""
         if self.coarsening != "auto":
-            return float(self.coarsening), float(self.coarsening)
+            return Coarsening(float(self.coarsening), float(self.coarsening))
         n_numbers = FullCovariance(int(self.mixed_latents_.sum())).n_features
-        return self._recipe.n_eff(n_numbers)
+        return self._recipe.coarsening(n_numbers)
 
     def _warn_of_collapse(self, rows: Tensor) -> None:
         """Say so where q(z | x) has become the same for all x."""
@@ -275,7 +276,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
 
     def _weight(self, rows: Tensor) -> float:
         """How often each row counts in a mixture of all: several times, if N_eff begins above N."""
-        return max(1.0, self._training_n_eff[0] / len(rows))
+        return max(1.0, self._coarsening.first / len(rows))
 
     def _overcomplete(self, rows: Tensor, step: int) -> MixturePosterior:
         """An infinite mixture of all rows, from a start of T components."""
@@ -289,7 +290,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             self._overcomplete(rows, step),
             *posteriors(self.model_, rows),
             Climb(n_rows=len(rows), views=self.views, sharpness=self.sharpness),
-            self._training_n_eff[0],
+            self._coarsening.first,
             self._mixed,
         )
 
@@ -318,7 +319,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         Where objects counted several times, the tree begins where they count once, or where the
         training ended: what it would tell apart above that, it has no objects for.
         """
-        end = self._training_n_eff[1]
+        end = self._coarsening.last
         tree = settle(
             self.model_,
             rows,
@@ -339,7 +340,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
 
     def _as_trained(self, tree: Hierarchy) -> Hierarchy:
         """The tree, with what the training says of it."""
-        end = self._training_n_eff[1]
+        end = self._coarsening.last
         return replace(tree, trained_n_eff=end, are_kept=self._keeps_clusters)
 
     def cut(

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from dimix.data.views import Jitter, RandomWarp
 from dimix.models.vae import Augment
+from dimix.training.moves import Coarsening
 
 ROUNDS = 20
 """How often in the joint training moves are tried: often enough for merges to come one by one."""
@@ -44,14 +45,16 @@ class Recipe:
 
     pretraining: of the VAE. joint: of both together; the longest of these. rows_a_number: N_eff
     of the joint training, in rows for each of the F numbers that describe a component: it falls
-    from the first to the second as clusters separate. Clusters that still overlap, once they are
-    merged, are drawn together and hardly ever separate again; parts of one can be merged later.
-    prior_weight: of the prior's terms in the pre-training.
+    from the first to the second as clusters separate, in the first part, ``falling``, of that
+    training. Clusters that still overlap, once they are merged, are drawn together and hardly
+    ever separate again; parts of one can be merged later. prior_weight: of the prior's terms in
+    the pre-training.
     """
 
     pretraining: Length
     joint: tuple[Length, ...]
     rows_a_number: tuple[float, float]
+    falling: float
     prior_weight: float
 
     def epochs(self, n_rows: int, batch_size: int) -> tuple[int, int]:
@@ -61,10 +64,10 @@ class Recipe:
             max(length.epochs(n_rows, batch_size) for length in self.joint),
         )
 
-    def n_eff(self, n_numbers: int) -> tuple[float, float]:
-        """Of the joint training at its start and at its end, with components of F numbers."""
+    def coarsening(self, n_numbers: int) -> Coarsening:
+        """Of the joint training, with components of F numbers."""
         first, last = self.rows_a_number
-        return float(first * n_numbers), float(last * n_numbers)
+        return Coarsening(first * n_numbers, last * n_numbers, self.falling)
 
 
 MANY = Length(26_000, 30, 150)
@@ -73,7 +76,8 @@ MANY = Length(26_000, 30, 150)
 IMAGES = Recipe(
     pretraining=Length(3_500, 20, 350),
     joint=(MANY, Length(2_000, 1, 500)),
-    rows_a_number=(900, 100),
+    rows_a_number=(900.0, 100.0),
+    falling=0.75,
     prior_weight=1.0,
 )
 """Images are judged by their views, which overlap more than images do, and ask for more rows."""
@@ -81,7 +85,8 @@ IMAGES = Recipe(
 TABLES = Recipe(
     pretraining=Length(2_000, 20, 150),
     joint=(MANY, Length(400, 1, 500)),
-    rows_a_number=(450, 30),
+    rows_a_number=(450.0, 30.0),
+    falling=1.0,
     prior_weight=0.25,
 )
 """Views of a table are noise, which brings less together than warps do, so that a Gaussian shape

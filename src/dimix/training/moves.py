@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,14 +19,31 @@ Latents = Callable[[int], tuple[Tensor, Tensor]]
 """Mean and variance of q(z | x) of every row, [N, D] each, after so many epochs."""
 
 
+@dataclass(frozen=True)
+class Coarsening:
+    """N_eff while the networks and the mixture train.
+
+    It falls from ``first`` to ``last`` in equal ratios, so that merges come one by one as the
+    networks bring clusters apart, during the first ``part`` of the training, and then stays:
+    what was merged last has the rest to come together.
+    """
+
+    first: float
+    last: float
+    part: float = 1.0
+
+    def n_eff(self, progress: float) -> float:
+        """N_eff when so much of the training, from 0 to 1, is over."""
+        return self.first * math.pow(self.last / self.first, min(progress / self.part, 1.0))
+
+
 class MoveComponents(Callback):
     """Every few epochs, births, splits, merges and deletions that raise the bound.
 
     They are judged on ``latents``, of rows as they are or of random views of them.
 
-    At each of these epochs, the N_eff of the bound goes on along a path from ``n_eff[0]`` at the
-    training's start to ``n_eff[1]`` at its end, in equal ratios, so that merges come one by one
-    as the networks bring clusters apart. They leave ``fewest`` components.
+    At each of these epochs, the N_eff of the bound goes on along ``coarsening``. Moves leave
+    ``fewest`` components.
 
     ``moves`` holds (epoch, kind, components after it, gain in nats) of each that was kept; it
     travels in the checkpoint.
@@ -39,11 +57,12 @@ class MoveComponents(Callback):
         *,
         kinds: tuple[str, ...],
         fewest: int = 1,
-        n_eff: tuple[float, float],
+        coarsening: Coarsening,
         every: int,
     ) -> None:
         self.model, self.latents, self.seed = model, latents, seed
-        self.kinds, self.fewest, self.n_eff, self.every = kinds, fewest, n_eff, every
+        self.kinds, self.fewest, self.every = kinds, fewest, every
+        self.coarsening = coarsening
         self.moves: list[tuple[int, str, int, float]] = []
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -52,18 +71,13 @@ class MoveComponents(Callback):
             return
         assert trainer.max_epochs
         mixture = self.model.mixture
-        mixture.n_eff.fill_(self.n_eff_at(epoch / trainer.max_epochs))
+        mixture.n_eff.fill_(self.coarsening.n_eff(epoch / trainer.max_epochs))
         if not self.kinds:
             return
         mean, var = self.latents(epoch)
         rng = np.random.RandomState(epoch_seed(self.seed, epoch, MIXTURE))
         kept = mixture.improve(mean, var, rng, moves=self.kinds, fewest=self.fewest)
         self.moves += [(epoch, move.kind, move.n_components, move.gain) for move in kept]
-
-    def n_eff_at(self, progress: float) -> float:
-        """N_eff when so much of the training, from 0 to 1, is over."""
-        start, end = self.n_eff
-        return start * math.pow(end / start, progress)
 
     def state_dict(self) -> dict[str, Any]:
         return {"moves": self.moves}
