@@ -66,9 +66,8 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             all, if there are no more. The others keep N(0, I). Each of them would add to the
             numbers that describe a component, and so to N_eff, though it told nothing.
         coarsening: N_eff, with how many rows' worth of trust a Gaussian shape is taken. "auto"
-            trains with 900, for the last quarter 100 rows (of a table's 450, in the end 30) for
-            each number that describes a component, which may be more than there are. The clusters
-            of images are
+            trains with 900, in the end 100 rows (of a table's 450 and 30) for each number that
+            describes a component, which may be more than there are. The clusters of images are
             those that are left then; the final tree of a table is cut in a clear gap, or else
             at that N_eff.
         augment: a callable that returns random copies of samples [B, ...], "auto" (small

@@ -45,16 +45,14 @@ class Recipe:
 
     pretraining: of the VAE. joint: of both together; the longest of these. rows_a_number: N_eff
     of the joint training, in rows for each of the F numbers that describe a component: it falls
-    from the first to the second as clusters separate, in the first part, ``falling``, of that
-    training. Clusters that still overlap, once they are merged, are drawn together and hardly
-    ever separate again; parts of one can be merged later. prior_weight: of the prior's terms in
-    the pre-training.
+    from the first to the second as clusters separate. Clusters that still overlap, once they are
+    merged, are drawn together and hardly ever separate again; parts of one can be merged later.
+    prior_weight: of the prior's terms in the pre-training.
     """
 
     pretraining: Length
     joint: tuple[Length, ...]
     rows_a_number: tuple[float, float]
-    falling: float
     prior_weight: float
 
     def epochs(self, n_rows: int, batch_size: int) -> tuple[int, int]:
@@ -67,7 +65,7 @@ class Recipe:
     def coarsening(self, n_numbers: int) -> Coarsening:
         """Of the joint training, with components of F numbers."""
         first, last = self.rows_a_number
-        return Coarsening(first * n_numbers, last * n_numbers, self.falling)
+        return Coarsening(first * n_numbers, last * n_numbers)
 
 
 MANY = Length(26_000, 30, 150)
@@ -77,7 +75,6 @@ IMAGES = Recipe(
     pretraining=Length(3_500, 20, 350),
     joint=(MANY, Length(2_000, 1, 500)),
     rows_a_number=(900.0, 100.0),
-    falling=0.75,
     prior_weight=1.0,
 )
 """Images are judged by their views, which overlap more than images do, and ask for more rows."""
@@ -86,7 +83,6 @@ TABLES = Recipe(
     pretraining=Length(2_000, 20, 150),
     joint=(MANY, Length(400, 1, 500)),
     rows_a_number=(450.0, 30.0),
-    falling=1.0,
     prior_weight=0.25,
 )
 """Views of a table are noise, which brings less together than warps do, so that a Gaussian shape

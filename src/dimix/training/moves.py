@@ -24,17 +24,15 @@ class Coarsening:
     """N_eff while the networks and the mixture train.
 
     It falls from ``first`` to ``last`` in equal ratios, so that merges come one by one as the
-    networks bring clusters apart, during the first ``part`` of the training, and then stays:
-    what was merged last has the rest to come together.
+    networks bring clusters apart.
     """
 
     first: float
     last: float
-    part: float = 1.0
 
     def n_eff(self, progress: float) -> float:
         """N_eff when so much of the training, from 0 to 1, is over."""
-        return self.first * math.pow(self.last / self.first, min(progress / self.part, 1.0))
+        return self.first * math.pow(self.last / self.first, progress)
 
 
 class MoveComponents(Callback):
