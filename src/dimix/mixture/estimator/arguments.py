@@ -58,7 +58,7 @@ def check_no_dates(X: Any, name: str = "X") -> None:
     dtypes = getattr(X, "dtypes", getattr(X, "dtype", None))
     for dtype in dtypes if np.iterable(dtypes) else [dtypes]:
         if getattr(dtype, "kind", None) in ("M", "m"):
-            raise ValueError(f"{name} must hold numbers; found {dtype}: count days, say, from one")
+            raise ValueError(f"{name} must hold numbers; found {dtype}: give days since one, say")
 
 
 def check_choice(name: str, value: Any, allowed: tuple[object, ...]) -> None:
