@@ -29,7 +29,7 @@ from sklearn.metrics import adjusted_rand_score
 from dimix.experiments.networks import TrainedNetwork, Workshop
 from dimix.experiments.problem import Problem, load_problem
 from dimix.metrics import matched_rows
-from dimix.records import atomic_write, read_run
+from dimix.records import Record, atomic_write, read_run
 
 RUN, PAPER = ROOT / "results" / "infinite-mnist", ROOT / "results" / "paper-mnist"
 BINS = 15
@@ -94,17 +94,15 @@ def of_test_images(data_dir: Path, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return model.predict_proba(problem.test.images), problem.test.labels
 
 
-def seeds_of(run: Path) -> list[int]:
-    """The seeds that were recorded with 10 latents, K unknown."""
-    records = [cell.record for cell in read_run(run)]
-    return [
-        record.seed for record in records if (record.row, record.latent_dim) == ("infinite", 10)
-    ]
+def of_ten_latents() -> list[Record]:
+    """The record of each seed with 10 latents, K unknown."""
+    records = [cell.record for cell in read_run(RUN)]
+    return [record for record in records if (record.row, record.latent_dim) == ("infinite", 10)]
 
 
 def by_network(data_dir: Path) -> dict[str, Any]:
     """What the record says by seed and by probability."""
-    seeds = seeds_of(RUN)
+    seeds = [record.seed for record in of_ten_latents()]
     found, sure = {}, {}
     for seed in seeds:
         probability, labels = of_test_images(data_dir, seed)

@@ -18,12 +18,12 @@ from benchmarks.baselines.autoencoder import rows_of
 from benchmarks.baselines.umap import autoencoder_umap_mixture
 from benchmarks.baselines.vade import vade
 from benchmarks.record import ROOT, Case, read, rounded, run_missing
+from benchmarks.stability import RUN, of_ten_latents
 
 from benchmarks import scores
 from dimix.experiments.problem import Problem, load_problem
-from dimix.records import atomic_write, read_run
+from dimix.records import atomic_write
 
-RUN = ROOT / "results" / "infinite-mnist"
 UMAP, VADE, OURS = "autoencoder + UMAP + DP-GMM", "VaDE, K known", "DeepInfiniteMixture"
 SEEDS, CLASSES = 3, 10
 CHECKPOINTS = ROOT / "runs" / "benchmarks"
@@ -45,12 +45,7 @@ def case(method: str, problem: Problem, seed: int) -> Case:
 
 def ours() -> list[Case]:
     """The scores of `dimix reproduce --row infinite`, ten latents."""
-    cells = [cell.record for cell in read_run(RUN)]
-    return [
-        record.scores["test"] | {"seconds": record.seconds}
-        for record in cells
-        if (record.row, record.latent_dim) == ("infinite", 10)
-    ]
+    return [record.scores["test"] | {"seconds": record.seconds} for record in of_ten_latents()]
 
 
 def page(record: dict[str, Any]) -> str:
