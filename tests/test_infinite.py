@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from sklearn.datasets import make_blobs
 from sklearn.exceptions import NotFittedError
 
@@ -11,6 +12,7 @@ from dimix import DeepInfiniteMixture, load
 from dimix.data.views import Jitter, RandomWarp
 from dimix.estimators.recipe import UNMOVED
 from dimix.metrics import clustering_scores
+from dimix.training import DivergedError
 from dimix.training.moves import posteriors_of_views
 from narrow import narrow
 
@@ -149,6 +151,20 @@ def test_a_stopped_fit_goes_on_to_the_same_end(table: tuple, tmp_path: Path) -> 
     np.testing.assert_array_equal(whole.transform(table[0]), again.transform(table[0]))
     np.testing.assert_array_equal(whole.labels_, again.labels_)
     assert whole.moves_ == again.moves_
+
+
+def test_divergence_of_the_joint_training_is_said(table: tuple, tmp_path: Path) -> None:
+    def poison(model: DeepInfiniteMixture) -> dict[str, float]:
+        if epochs:
+            torch.nn.init.constant_(next(model.model_.encoder.parameters()), torch.nan)
+        epochs.append(1)
+        return {}
+
+    epochs: list[int] = []
+    model = DeepInfiniteMixture(**QUICK | {"pretrain_epochs": 2}, checkpoint_dir=tmp_path)
+    with pytest.raises(DivergedError, match="in epoch 3: the loss became nan") as found:
+        model.fit(table[0], scorer=poison)
+    assert found.value.good_epochs == 2
 
 
 def test_latents_that_tell_nothing_are_said_to_be() -> None:

@@ -1,12 +1,14 @@
 """Networks: shapes, scales and the distributions that they return."""
 
+from typing import Any
+
 import pytest
 import torch
 from sklearn.base import clone
 from torch import nn
 from torch.distributions import Bernoulli, Normal
 
-from dimix import GMVAE, VAE
+from dimix import GMVAE, VAE, Algorithm1, DeepInfiniteMixture
 from dimix.nets import (
     MLP,
     Decoder,
@@ -16,6 +18,7 @@ from dimix.nets import (
     encoder_body,
     suited,
 )
+from dimix.training import evaluation
 
 QUICK = {"epochs": 1, "batch_size": 16, "random_state": 0, "progress": False}
 
@@ -148,6 +151,20 @@ def test_networks_of_ones_own_are_made_anew_at_each_fit(kind: type, architecture
     assert (model.fit(X).transform(X) == first).all()
     assert (clone(model).fit(X).transform(X) == first).all()
     assert model.reconstruct(X).shape == X.shape
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        Algorithm1(2, n_components=3, architecture=Mine(), **QUICK),
+        DeepInfiniteMixture(2, pretrain_epochs=1, architecture=Mine(), **QUICK),
+    ],
+)
+def test_mixtures_are_of_networks_at_rest(model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batch normalisation would refuse the last chunk, of one row, in training."""
+    monkeypatch.setattr(evaluation, "CHUNK", 16)
+    X = torch.rand(49, 6, 5, generator=torch.Generator().manual_seed(0)).numpy()
+    assert clone(model).fit(X).predict(X).shape == (49,)
 
 
 @pytest.mark.parametrize(

@@ -166,20 +166,12 @@ class InfiniteMixture(nn.Module):
             r = log_r.exp()
             if self.training:
                 self.fold(r.double().mT @ phi.double(), len(phi))
-        mixed, others = self._apart(q)
+        others = self.of_others.terms(_part(q, self.others)) if len(self.others) else {}
         return {
-            "entropy": mixed.entropy().sum(0),
+            "entropy": _part(q, self.mixed).entropy().sum(0),
             "allocation": (r * (logits - log_r)).sum(1),
-            **(self.of_others.terms(others) if len(self.others) else {}),
+            **others,
         }
-
-    def _apart(self, q: Independent[Normal]) -> tuple[Independent[Normal], Independent[Normal]]:
-        """q of the mixed latents, and of the others."""
-        mixed, others = (
-            Independent(Normal(q.mean[..., which], q.stddev[..., which]), 1)
-            for which in (self.mixed, self.others)
-        )
-        return mixed, others
 
     def of_mixed(self, values: Float[Tensor, "*B D"]) -> Float[Tensor, "*B M"]:
         """Those of the latents that the mixture is of."""
@@ -212,7 +204,9 @@ class InfiniteMixture(nn.Module):
         total = torch.tensor(float(n_objects), dtype=torch.float64, device=statistics.device)
         share = float(all_reduce_(total)) / self.climb.n_rows
         rho = max(self.climb.step_size, share)  # a memory of one epoch at the most
-        self.statistics.mul_(1 - rho).add_(all_reduce_(statistics), alpha=rho / share)
+        new = all_reduce_(statistics)
+        if new.isfinite().all():  # otherwise the networks have diverged, which the loss says
+            self.statistics.mul_(1 - rho).add_(new, alpha=rho / share)
 
     def improve(
         self,
@@ -272,3 +266,9 @@ class InfiniteMixture(nn.Module):
         whole[:, self.mixed.cpu()] = (z + self.prior.centre).float()
         whole[:, self.others.cpu()] = self.of_others.sample(len(z), generator)
         return whole
+
+
+def _part(q: Independent[Normal], which: Int64[Tensor, " M"]) -> Independent[Normal]:
+    """q of some of the latents."""
+    some = Normal(q.mean[..., which], q.stddev[..., which], validate_args=False)
+    return Independent(some, 1, validate_args=False)

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from dimix.models import Algorithm1
 from dimix.records import appearing, write_curves
-from dimix.training.evaluation import average_terms, device_of, in_chunks
+from dimix.training.evaluation import at_rest, average_terms, device_of, in_chunks
 from dimix.training.plan import Plan
 from dimix.training.seeds import EVALUATION, MIXTURE, epoch_seed
 
@@ -55,6 +55,23 @@ class DivergedError(RuntimeError):
         self.good_epochs = good_epochs
 
 
+class StopDiverged(Callback):
+    """What else an epoch's end brings, first of all the checkpoint, is for sound networks.
+
+    Raises:
+        DivergedError: the training loss, or a weight after the last step, is not finite.
+    """
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, Plan)
+        found = {"loss": pl_module.epoch_means()["loss"]}
+        found |= {"weights": float(w.detach().sum()) for w in pl_module.parameters()}
+        for what, value in found.items():
+            if not math.isfinite(value):
+                why = f"the {what} became {value}; try a smaller learning_rate"
+                raise DivergedError(trainer.current_epoch, why)
+
+
 class RefitMixture(Callback):
     """Algorithm 1's DP-GMM: fitted before the first epoch and again after each.
 
@@ -81,7 +98,8 @@ class RefitMixture(Callback):
 
     def refit(self, epoch: int) -> None:
         self.fitted = True
-        latents = in_chunks(self.model.embed, self.x, device_of(self.model))
+        with at_rest(self.model):
+            latents = in_chunks(self.model.embed, self.x, device_of(self.model))
         try:
             self.model.refit(latents, epoch_seed(self.seed, epoch, MIXTURE))
         except ValueError as error:
@@ -94,9 +112,6 @@ class History(Callback):
 
     The rows travel in the checkpoint, so that a resumed run's history is whole; with a
     `file` they are also written there as CSV after every epoch.
-
-    Raises:
-        DivergedError: the training loss is not finite.
     """
 
     def __init__(
@@ -112,18 +127,12 @@ class History(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, Plan)
         row = {f"train_{k}": v for k, v in pl_module.epoch_means().items()}
-        if not math.isfinite(row["train_loss"]):
-            raise DivergedError(
-                trainer.current_epoch,
-                f"the loss became {row['train_loss']}; try a smaller learning_rate",
-            )
-        pl_module.model.eval()
-        if self.x_val is not None:
-            seed = epoch_seed(pl_module.seed, trainer.current_epoch, EVALUATION)
-            means = average_terms(pl_module.model, self.x_val, seed)
-            row |= {f"val_{k}": v for k, v in means.items()}
-        row |= self.scorer() if self.scorer else {}
-        pl_module.model.train()
+        with at_rest(pl_module.model):
+            if self.x_val is not None:
+                seed = epoch_seed(pl_module.seed, trainer.current_epoch, EVALUATION)
+                means = average_terms(pl_module.model, self.x_val, seed)
+                row |= {f"val_{k}": v for k, v in means.items()}
+            row |= self.scorer() if self.scorer else {}
         now = time.perf_counter()
         self.add({"epoch": trainer.current_epoch + 1, "seconds": now - self.started} | row)
         self.started = now

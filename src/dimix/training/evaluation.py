@@ -1,6 +1,7 @@
 """Passes over data outside training: bound terms averaged, and any map applied in chunks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from jaxtyping import Num
@@ -35,6 +36,17 @@ class TermAverages:
 def device_of(model: Model) -> torch.device:
     """Where a model's parameters are."""
     return next(model.parameters()).device
+
+
+@contextmanager
+def at_rest(model: Model) -> Iterator[None]:
+    """The model in evaluation mode: no dropout, and the averages of batch normalisation."""
+    before = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(before)
 
 
 def average_terms(model: Model, x: Num[Tensor, "N P"], seed: int) -> dict[str, float]:

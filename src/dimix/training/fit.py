@@ -23,6 +23,7 @@ from dimix.training.callbacks import (
     History,
     RefitMixture,
     Scorer,
+    StopDiverged,
 )
 from dimix.training.denormals import FlushDenormals
 from dimix.training.identity import DATA, EPOCHS, SCHEDULE, OtherTrainingError, checksum
@@ -97,9 +98,9 @@ def train(
         last = from_first(lambda: folder / LAST if folder and (folder / LAST).exists() else None)
     history = History(x_val, scorer, folder / "curves.csv" if folder and first else None)
     interruption = Interruption()
-    callbacks: list[Callback] = [*training.callbacks, FlushDenormals(), interruption, history]
-    if isinstance(model, Algorithm1):
-        callbacks.insert(0, RefitMixture(model, x, training.seed))
+    refit = [RefitMixture(model, x, training.seed)] if isinstance(model, Algorithm1) else []
+    callbacks: list[Callback] = [StopDiverged(), *refit, *training.callbacks]
+    callbacks += [FlushDenormals(), interruption, history]
     if training.progress is not None and first:
         callbacks.append(EpochProgress(training.progress, history))
     plan = Plan(

@@ -12,7 +12,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from dimix.models import DeepInfiniteMixture
-from dimix.training.evaluation import device_of, in_chunks
+from dimix.training.evaluation import at_rest, device_of, in_chunks
 from dimix.training.seeds import MIXTURE, epoch_seed, own_random_numbers
 
 Latents = Callable[[int], tuple[Tensor, Tensor]]
@@ -112,5 +112,6 @@ def _posteriors(
         q = model.encoder(seen(rows))
         return torch.cat([q.mean, q.variance], dim=1)
 
-    mean, var = in_chunks(mean_and_var, x, device_of(model)).chunk(2, dim=1)
+    with at_rest(model):
+        mean, var = in_chunks(mean_and_var, x, device_of(model)).chunk(2, dim=1)
     return mean, var
