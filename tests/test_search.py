@@ -82,6 +82,17 @@ def test_the_flagships_score_weighs_every_term_with_one() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("white", "likelihood"), [(np.uint8(255), "gaussian"), (True, "bernoulli")]
+)
+def test_the_likelihood_is_that_of_rows_as_a_fit_takes_them(white: Any, likelihood: str) -> None:
+    """Bytes of a table are numbers, not parts of 255."""
+    rows = (np.random.default_rng(0).random((40, 32)) < 0.5) * white
+    result = search(rows, RATES, model="vae", n_trials=1, parameters=SMALL)
+    assert result.best is not None
+    assert result.fixed["likelihood"] == likelihood
+
+
 def _flat(rows: np.ndarray) -> Any:
     import torch
 

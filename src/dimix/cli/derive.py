@@ -197,10 +197,8 @@ def draw(
     sizes = cluster_weights(model)
     if cluster is not None and (cluster >= len(sizes) or sizes[cluster] == 0):
         raise ValueError(f"--cluster must be in 0..{len(sizes) - 1}; found {cluster}")
-    if hasattr(model, "model_"):
-        X, labels = model.sample(n, cluster=cluster)
-        return X, labels
-    return of_mixture(model, n, cluster)
+    X, labels = model.sample(n, cluster=cluster)
+    return X, labels if hasattr(model, "model_") else model.component_labels_[labels]
 
 
 def cluster_weights(model: Any) -> Float[np.ndarray, " C"]:
@@ -209,23 +207,6 @@ def cluster_weights(model: Any) -> Float[np.ndarray, " C"]:
         weights: Float[np.ndarray, " C"] = model.cluster_weights()
         return weights
     return np.bincount(model.component_labels_, model.weights_)
-
-
-def of_mixture(
-    model: Any, n: int, cluster: int | None
-) -> tuple[Float[np.ndarray, "n D"], Int64[np.ndarray, " n"]]:
-    """Samples of a mixture; of one cluster, as many draws from all as have n of it among them."""
-    n_draws = n
-    while True:
-        X, components = model.sample(n_draws)
-        labels = model.component_labels_[components]
-        kept = np.arange(n_draws) if cluster is None else np.flatnonzero(labels == cluster)
-        if len(kept) >= n:
-            break
-        n_draws *= 2
-    # Draws come by component: some of them at random are draws again, the first are not.
-    kept = np.random.default_rng(n).permutation(kept)[:n]
-    return X[kept], labels[kept]
 
 
 def as_columns(fit: Fit, X: Float[np.ndarray, "n *shape"], out: Path) -> Columns:

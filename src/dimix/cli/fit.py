@@ -247,25 +247,9 @@ def trained(
             fail(str(error), UNEXPECTED)
         n_clusters = request.parameters.get("n_clusters")
         if request.model == models.MIXTURE and n_clusters is not None:
-            cut_into(estimator, n_clusters)
+            estimator.cut(n_clusters=estimator.hierarchy_.supported(n_clusters))
     estimator.save(out / MODEL)
     return estimator, list(dict.fromkeys(str(warning.message) for warning in caught))
-
-
-def cut_into(mixture: Any, n_clusters: int) -> None:
-    """Cut a mixture's tree into so many clusters, or into its components, if these are fewer.
-
-    Warns:
-        UserWarning: they are.
-    """
-    most = len(mixture.hierarchy_.leaves)
-    if n_clusters > most:
-        warnings.warn(
-            f"n_clusters={n_clusters}, but the bound supports {most} components; going on with "
-            "these",
-            stacklevel=2,
-        )
-    mixture.cut(n_clusters=min(n_clusters, most))
 
 
 def result_of(
@@ -325,7 +309,9 @@ def print_result(result: Mapping[str, Any], out: Path, console: Console) -> None
     if result["scores"]:
         named = "  ".join(f"{k} {v:.3f}" for k, v in list(result["scores"].items())[:4])
         tell(console, f"against the labels: {named}")
-    tell(console, f"log p(x), or the bound on it: {result['nats_per_sample']:.3f} nats a sample")
+    no_bound = result["model"] == "Algorithm1"
+    what = "log p(x | z), no bound on log p(x)" if no_bound else "log p(x), or the bound on it"
+    tell(console, f"{what}: {result['nats_per_sample']:.3f} nats a sample")
     tell(console, f"model: {out / MODEL}")
     if (out / REPORT / "report.html").exists():
         tell(console, f"report: {out / REPORT / 'report.html'}")

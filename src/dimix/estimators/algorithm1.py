@@ -17,6 +17,8 @@ from dimix.models.algorithm1 import Gumbel
 class Algorithm1(DeepClusterer):
     """The paper's proposal: a DP-GMM refitted to the encoded data every epoch.
 
+    Its terms are no bound on log p(x): as printed, `score` is the reconstruction alone.
+
     Parameters, besides those of `DeepEstimator`:
         n_components: the DP-GMM's truncation.
         gumbel: "soft", or "hard" (straight-through).
@@ -38,6 +40,8 @@ class Algorithm1(DeepClusterer):
         check_choice("gumbel", self.gumbel, get_args(Gumbel))
         check_number("temperature", self.temperature, low=0, closed=False)
         check_number("kl_weight", self.kl_weight, low=0)
+        if self.pretrained is not None and not hasattr(self.pretrained, "history_"):
+            raise ValueError(f"pretrained must be a fitted GMVAE; found {self.pretrained!r}")
 
     def build(self, shape: tuple[int, ...]) -> models.Algorithm1:
         """The untrained model, or the pretrained GMVAE's networks in it."""
@@ -52,7 +56,13 @@ class Algorithm1(DeepClusterer):
             likelihood=self.likelihood_,
         )
         if self.pretrained is not None:
-            model.start_from(self.pretrained.model_)
+            try:
+                model.start_from(self.pretrained.model_)
+            except RuntimeError as error:
+                raise ValueError(
+                    "pretrained must have the same latent_dim, likelihood and networks, and be "
+                    f"fitted to samples of the same shape: {error}"
+                ) from None
         return model
 
     def cluster_weights(self) -> NDArray[np.float64]:

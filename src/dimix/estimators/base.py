@@ -45,6 +45,7 @@ from dimix.training import (
     CHUNK,
     EVALUATION,
     Device,
+    Fixed,
     Precision,
     Ranks,
     Scorer,
@@ -57,6 +58,7 @@ from dimix.training import (
     epoch_seed,
     in_chunks,
     own_random_numbers,
+    resolve_precision,
     train,
 )
 
@@ -103,6 +105,7 @@ class DeepEstimator(
         networks_: `architecture`, "mlp" with the widths that it took.
         data_summary_: `n_rows` of the training data, and `min`, `max` and `mean` of its numbers.
         bytes_: whether they were images of bytes.
+        precision_: of the networks in training, "32-true" or "bf16-mixed".
     """
 
     latent_dim: int = 10
@@ -176,6 +179,8 @@ class DeepEstimator(
             self.seed_ = from_first(
                 lambda: int(check_random_state(self.random_state).randint(2**31))
             )
+            device = torch.device(self._ranks().accelerator)
+            self.precision_ = from_first(lambda: resolve_precision(self.precision, device))
         self.sample_shape_, self.data_summary_ = rows.shape[1:], summary_of(rows)
         self.bytes_ = rows.dtype == torch.uint8
         self.networks_ = suited(self.architecture, tuple(self.sample_shape_), len(rows))
@@ -221,6 +226,7 @@ class DeepEstimator(
         check_number("learning_rate", self.learning_rate, low=0, closed=False)
         networks(self.architecture)
         check_choice("likelihood", self.likelihood, ("auto", *get_args(Likelihood)))
+        check_choice("precision", self.precision, ("auto", *get_args(Fixed)))
         check_device(self.device)
 
     def _ranks(self) -> Ranks:
@@ -234,7 +240,7 @@ class DeepEstimator(
             learning_rate=float(self.learning_rate),
             seed=self.seed_,
             any_seed=not isinstance(self.random_state, Integral),
-            precision=self.precision,
+            precision=self.precision_,
             ranks=self._ranks(),
             checkpoint_dir=Path(self.checkpoint_dir) if self.checkpoint_dir else None,
             progress=title or None,

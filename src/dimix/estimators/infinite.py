@@ -297,17 +297,6 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
     def _mixed(self) -> Bool[Tensor, " D"]:
         return torch.from_numpy(self.mixed_latents_)
 
-    def _given_clusters(self, tree: Hierarchy) -> int | None:
-        """`n_clusters`, or as many as there are components, if these are fewer."""
-        if self.n_clusters is None or self.n_clusters <= len(tree.leaves):
-            return self.n_clusters
-        warnings.warn(
-            f"n_clusters={self.n_clusters}, but the bound supports {len(tree.leaves)} components "
-            "at this point; going on with these",
-            stacklevel=2,
-        )
-        return len(tree.leaves)
-
     def _settle(self, rows: Tensor) -> None:
         """The last step: the mixture of the final latents, its tree, and the cut.
 
@@ -329,9 +318,8 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             kept_at=end if self._keeps_clusters else None,
         )
         self.hierarchy_ = self._as_trained(tree.begun_at(max(float(len(rows)), end)))
-        given = self._given_clusters(self.hierarchy_)
-        if given:
-            self.cut(n_clusters=given)
+        if self.n_clusters:
+            self.cut(n_clusters=self.hierarchy_.supported(self.n_clusters))
         elif self.coarsening == "auto":
             self.cut("auto")
         else:

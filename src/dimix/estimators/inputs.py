@@ -60,7 +60,7 @@ def check_rows(
         )
     if not array.size:
         raise ValueError(f"{name} must hold at least one number a sample; found {array.shape}")
-    if array.dtype == np.uint8 and array.ndim > 2:
+    if are_bytes(array):
         return as_tensor(array)
     if reset and array.dtype != np.float32:
         _check_resolution(array.reshape(len(array), -1), name)
@@ -74,6 +74,11 @@ def check_rows(
             f"found [{low:.4g}, {high:.4g}]; rescale it or use likelihood='gaussian'"
         )
     return rows
+
+
+def are_bytes(array: Shaped[np.ndarray, "N *shape"]) -> bool:
+    """Whether these are images of bytes, parts of 255; bytes of a table are numbers like others."""
+    return array.dtype == np.uint8 and array.ndim > 2
 
 
 def check_shape(X: Any, shape: tuple[int, ...], *, name: str = "X") -> None:

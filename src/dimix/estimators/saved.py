@@ -57,7 +57,7 @@ SUMMARY = ("min", "max", "mean")
 
 def write(estimator: Any, folder: str | Path, *, overwrite: bool = False) -> None:
     """Save a fitted deep model; see its method ``save``."""
-    check_is_fitted(estimator, "history_")  # the last that a fit sets
+    check_is_fitted(estimator, "history_")  # what a training sets at its end
     name = type(estimator).__name__
     if name not in CLASSES:
         raise ValueError(f"only {', '.join(CLASSES)} are saved, not their subclass {name}")

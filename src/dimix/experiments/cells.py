@@ -132,7 +132,7 @@ def to_bytes(images: NDArray[Any]) -> NDArray[np.uint8]:
 
 def network_settings(estimator: DeepEstimator) -> dict[str, Any]:
     """The estimator's parameters that shape the result."""
-    settings = estimator.get_params(deep=False)
+    settings = estimator.get_params(deep=False) | {"precision": estimator.precision_}
     return {k: v for k, v in settings.items() if k not in NOT_SETTINGS}
 
 

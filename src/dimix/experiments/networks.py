@@ -4,6 +4,7 @@ import shutil
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -32,11 +33,13 @@ class TrainedNetwork:
     """A trained estimator with what its rows share: the latents and one plane to draw them in.
 
     note: what there is to say of the training, such as that it diverged.
+    seconds: of the fit; of one that went on with an earlier run's, its epochs' at the least.
     """
 
     estimator: DeepEstimator
     problem: Problem
     note: str = ""
+    seconds: float = 0.0
 
     @cached_property
     def train_latents(self) -> NDArray[np.float64]:
@@ -130,14 +133,18 @@ class Workshop:
         }
 
     def _fit(self, estimator: DeepEstimator) -> TrainedNetwork:
-        """Fit; a training that diverges is left as it was after its last good epoch."""
+        """Fit; one of the paper's that diverges is left as it was after its last good epoch."""
+        started, note = perf_counter(), ""
         try:
-            return TrainedNetwork(self._fit_on_images(estimator), self.problem)
+            self._fit_on_images(estimator)
         except DivergedError as error:
-            if error.good_epochs == 0:
+            if error.good_epochs == 0 or isinstance(estimator, DeepInfiniteMixture):
                 raise
-            estimator.set_params(epochs=error.good_epochs)
-            return TrainedNetwork(self._fit_on_images(estimator), self.problem, str(error))
+            note = str(error)
+            self._fit_on_images(estimator.set_params(epochs=error.good_epochs))
+        epochs = sum(row["seconds"] for row in estimator.history_)
+        seconds = max(perf_counter() - started, epochs)
+        return TrainedNetwork(estimator, self.problem, note, seconds)
 
     def _fit_on_images(self, estimator: DeepEstimator) -> DeepEstimator:
         clusters = isinstance(estimator, DeepClusterer)

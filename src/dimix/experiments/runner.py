@@ -91,9 +91,8 @@ def run_cell(grid: Grid, cell: Cell, network: TrainedNetwork, training: Cost) ->
             outcome = network_outcome(network, cell.seed)
         else:
             outcome = mixture_outcome(cell.row, network, cell.seed)
-    history = network.estimator.history_
     if own_network:
-        write_curves(history, folder / "curves.csv")
+        write_curves(network.estimator.history_, folder / "curves.csv")
     outcome.full_bundle(network, cell.seed).save(folder / "bundle.npz")
     record = Record(
         dataset=grid.dataset,
@@ -104,7 +103,7 @@ def run_cell(grid: Grid, cell: Cell, network: TrainedNetwork, training: Cost) ->
         settings=outcome.settings,
         scores=outcome.scores(network.problem),
         bound=outcome.bound,
-        seconds=cost.seconds + own_network * sum(row["seconds"] for row in history),
+        seconds=cost.seconds + own_network * network.seconds,
         peak_memory_mb=max(cost.peak_memory_mb, own_network * training.peak_memory_mb),
         versions=versions(grid.device),
         note="; ".join(filter(None, (network.note, outcome.note))),

@@ -8,6 +8,7 @@ over components. Its heights are log(N / N_eff), and each cut of it is a cluster
 """
 
 import math
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,7 +19,7 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
-from dimix.mixture.inference.batch import FeatureChunks
+from dimix.mixture.inference.chunks import FeatureChunks
 from dimix.mixture.moves.merging import MergeTable
 from dimix.mixture.moves.partition import Partition, SharedRows, survey
 from dimix.mixture.posterior import MixturePosterior
@@ -156,6 +157,20 @@ class Hierarchy:
                 self.gap.n_clusters if n_clusters is None else n_clusters
             )
         return self._labels(n_merges)
+
+    def supported(self, n_clusters: int) -> int:
+        """So many clusters, or as many as components hold rows, if these are fewer.
+
+        Warns:
+            UserWarning: they are.
+        """
+        if n_clusters > len(self.leaves):
+            warnings.warn(
+                f"n_clusters={n_clusters}, but the bound supports {len(self.leaves)} components; "
+                "going on with these",
+                stacklevel=2,
+            )
+        return min(n_clusters, len(self.leaves))
 
     def _merges_at(self, n_eff: float) -> int:
         if not (np.isfinite(n_eff) and n_eff > 0):

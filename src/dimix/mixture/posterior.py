@@ -1,7 +1,7 @@
 """The infinite mixture as two immutable values: its prior, and q(v, μ, Λ) given statistics.
 
-``update(prior, S)`` is the only way to a posterior, so that whatever collects S (one pass over
-the data, minibatches, several machines) shares it. The bound is reported by named terms:
+``update(prior, S)`` leads to the posterior, so that whatever collects S (one pass over the data,
+minibatches, several machines) shares it. The bound is reported by named terms:
 
     allocation     Σ_n logsumexp_k L_nk, where the best q(c) is already in
     sticks         -E[KL(q(v) ‖ p(v | α))]

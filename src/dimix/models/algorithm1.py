@@ -32,7 +32,7 @@ from torch.nn.functional import gumbel_softmax
 from dimix.mixture import DirichletProcessGaussianMixture
 from dimix.models.gmvae import GMVAE
 from dimix.models.minibatch import drawn, mean_over, part_of
-from dimix.models.objective import Model, Objective, bound
+from dimix.models.objective import Model, Objective
 from dimix.nets import (
     Architecture,
     Decoder,
@@ -108,10 +108,11 @@ class Algorithm1(Model):
             var, centre = y @ self.component_var, y @ self.component_mean
         z = mean + var.sqrt() * drawn(torch.randn_like, mean, len(x))
         terms = {"reconstruction": self.decode(z).log_prob(part)}
+        climbed = terms["reconstruction"]
         if self.kl_weight:
-            distance = (mean - centre).square() / var
-            terms["prior"] = -0.5 * self.kl_weight * distance.sum(-1)
-        return Objective(-mean_over(bound(terms), len(x)), terms)
+            terms["prior"] = -0.5 * ((mean - centre).square() / var).sum(-1)
+            climbed = climbed + self.kl_weight * terms["prior"]
+        return Objective(-mean_over(climbed, len(x)), terms)
 
     def embed(self, x: Float[Tensor, "B P"]) -> Float[Tensor, "B D"]:
         """m(x)."""

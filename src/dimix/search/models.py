@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Shaped
 
 from dimix.estimators import GMVAE, VAE, DeepInfiniteMixture
-from dimix.estimators.inputs import as_tensor, likelihood_of
+from dimix.estimators.inputs import are_bytes, as_tensor, likelihood_of
 from dimix.mixture import DirichletProcessGaussianMixture
 from dimix.mixture.estimator.arguments import check_parameters
 from dimix.records.search import Parameters
@@ -74,7 +74,8 @@ def fixed_parameters(model: str, given: Parameters, X: Rows) -> dict[str, Any]:
     """
     fixed = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
     if model != MIXTURE and fixed.get("likelihood", "auto") == "auto":
-        fixed["likelihood"] = likelihood_of(as_tensor(X))
+        rows = X if are_bytes(X) else X.astype(np.float32)
+        fixed["likelihood"] = likelihood_of(as_tensor(rows))
     _check_names(model, fixed, "parameters")
     _check_values(model, fixed, "parameters")
     return fixed

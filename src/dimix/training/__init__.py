@@ -4,7 +4,7 @@ from dimix.training.batches import CHUNK, as_float
 from dimix.training.callbacks import DivergedError, Scorer, as_numbers
 from dimix.training.evaluation import average_terms, device_of, in_chunks
 from dimix.training.fit import LAST, Training, train
-from dimix.training.precision import Precision
+from dimix.training.precision import Fixed, Precision, resolve_precision
 from dimix.training.ranks import Device, Ranks, check_device
 from dimix.training.seeds import EVALUATION, MIXTURE, VIEWS, epoch_seed, own_random_numbers
 
@@ -16,6 +16,7 @@ __all__ = [
     "VIEWS",
     "Device",
     "DivergedError",
+    "Fixed",
     "Precision",
     "Ranks",
     "Scorer",
@@ -28,5 +29,6 @@ __all__ = [
     "epoch_seed",
     "in_chunks",
     "own_random_numbers",
+    "resolve_precision",
     "train",
 ]

@@ -65,7 +65,7 @@ class StopDiverged(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, Plan)
         found = {"loss": pl_module.epoch_means()["loss"]}
-        found |= {"weights": float(w.detach().sum()) for w in pl_module.parameters()}
+        found["weights"] = sum(float(w.detach().sum()) for w in pl_module.parameters())
         for what, value in found.items():
             if not math.isfinite(value):
                 why = f"the {what} became {value}; try a smaller learning_rate"

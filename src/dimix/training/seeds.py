@@ -13,7 +13,10 @@ ORDER, NOISE, MIXTURE, EVALUATION, VIEWS = range(5)
 
 
 def epoch_seed(seed: int, epoch: int, stream: int) -> int:
-    """An independent 32-bit seed for one epoch's order of the data, noise, mixture and so on."""
+    """A 32-bit seed for one epoch's order of the data, noise, mixture and so on.
+
+    Trainings that follow each other in a fit count their epochs alike, and draw alike.
+    """
     return int(np.random.SeedSequence([seed, epoch, stream]).generate_state(1)[0])
 
 

@@ -372,6 +372,17 @@ def test_a_bad_number_of_samples_is_named() -> None:
         fitted(X).sample(0)
 
 
+def test_samples_of_one_cluster_are_of_its_components() -> None:
+    mixture = fitted(X, 3, coarsening="auto", moves=False).cut(n_clusters=2)
+    for cluster in range(2):
+        rows, components = mixture.sample(500, cluster=cluster)
+        assert rows.shape == (500, 3)
+        assert set(mixture.component_labels_[components]) == {cluster}
+    assert len(set(components)) == np.sum(mixture.component_labels_ == cluster)
+    with pytest.raises(ValueError, match="cluster must be one of 0, 1, got 2"):
+        mixture.sample(cluster=2)
+
+
 # --- beyond scikit-learn's
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import jaxtyping
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.base import clone
@@ -91,6 +92,16 @@ def test_a_stream_begins_anew_after_a_fit_elsewhere() -> None:
     model.fit(X + 100).partial_fit(X + 100)
     assert model.means_[0].min() > 50
     assert model.n_iter_ == 1
+
+
+def test_nothing_of_an_earlier_fit_is_left() -> None:
+    of_fit = {"hierarchy_", "moves_", "lower_bounds_", "lower_bound_", "converged_"}
+    model = mixture(coarsening="auto").fit(pd.DataFrame(X, columns=["a", "b", "c"]))
+    assert of_fit < vars(model).keys()
+    model.set_params(coarsening=None).fit(lambda: iter([X]))
+    assert not vars(model).keys() & {"hierarchy_", "feature_names_in_"}
+    model.partial_fit(X)
+    assert not vars(model).keys() & of_fit
 
 
 # --- clusters and components

@@ -137,6 +137,13 @@ def test_merging_statistics_is_merging_rows() -> None:
     torch.testing.assert_close(GAPPY.merge_evidence(prior, statistics, pairs)[0], change)
 
 
+def test_averages_are_those_of_what_is_observed() -> None:
+    z, r = with_gaps(40), torch.nn.functional.one_hot(torch.arange(40) % 2, 3).double()
+    averages = GAPPY.averages(r.mT @ GAPPY.features(z))
+    expected = torch.stack([z[0::2].nanmean(0), z[1::2].nanmean(0), torch.zeros(3).double()])
+    torch.testing.assert_close(averages, expected)
+
+
 def test_a_row_that_lacks_everything_tells_only_the_sizes() -> None:
     z = with_gaps(40)
     start = update(prior_of(GAPPY), collect(FeatureChunks(GAPPY, z), torch.rand(40, 3).double()))

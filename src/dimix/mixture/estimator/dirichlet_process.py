@@ -315,6 +315,7 @@ class DirichletProcessGaussianMixture(FittedMixture):
         covariance = reduced(seen.moments.covariance, self.covariance_type)
         encoding = self._encoding_of(seen.moments.mean, covariance, seen.sample)
         self.n_features_in_ = len(seen.moments.mean)
+        self.__dict__.pop("feature_names_in_", None)  # blocks have none
         few = sample_of(Rows(seen.sample), rng, seen.n_rows)
 
         def draft() -> ImprovedFit:

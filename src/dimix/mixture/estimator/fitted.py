@@ -16,6 +16,7 @@ from torch import Tensor
 
 from dimix.mixture.estimator import saved
 from dimix.mixture.estimator.arguments import (
+    check_choice,
     check_no_dates,
     check_number,
     check_observed,
@@ -29,6 +30,9 @@ from dimix.mixture.inference.blocks import check_range
 from dimix.mixture.inference.chunks import FeatureChunks
 from dimix.mixture.moves.search import Move
 from dimix.mixture.posterior import MixturePosterior
+
+OF_ANOTHER = ("hierarchy_", "moves_", "converged_", "n_iter_", "lower_bound_", "lower_bounds_")
+"""What an earlier fit may have left, and a stream or a fit without coarsening does not set."""
 
 
 class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
@@ -96,17 +100,22 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         return float(self.score_samples(X).mean())
 
     def sample(
-        self, n_samples: int = 1
+        self, n_samples: int = 1, cluster: int | None = None
     ) -> tuple[Float64[np.ndarray, "N D"], Int64[np.ndarray, " N"]]:
-        """Draw rows, and the component of each, grouped by component.
+        """Draw rows, all of one cluster if it is given; and the component of each.
 
-        Weights are ``weights_``; the rows of component k come from
-        N(``means_[k]``, ``covariances_[k]``), not from its posterior predictive.
+        They are grouped by component. Weights are ``weights_``; the rows of component k come
+        from N(``means_[k]``, ``covariances_[k]``), not from its posterior predictive.
         """
         check_is_fitted(self)
         check_number("n_samples", n_samples, low=1, integer=True)
+        weights = self.weights_
+        if cluster is not None:
+            check_choice("cluster", cluster, tuple(range(self.component_labels_.max() + 1)))
+            weights = np.where(self.component_labels_ == cluster, weights, 0.0)
+            weights /= weights.sum()
         rng = check_random_state(self.random_state)
-        counts = rng.multinomial(n_samples, self.weights_)
+        counts = rng.multinomial(n_samples, weights)
         labels = np.repeat(np.arange(len(counts)), counts)
         noise = torch.from_numpy(rng.standard_normal((n_samples, self.n_features_in_)))
         posterior = self.posterior_
@@ -194,6 +203,8 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
 
     def _set_posterior(self, posterior: MixturePosterior) -> None:
         """Take a posterior, and read scikit-learn's attributes off it."""
+        for name in OF_ANOTHER:
+            self.__dict__.pop(name, None)
         family, components = posterior.family, posterior.components
         self.posterior_ = posterior
         self.weights_ = posterior.weights.numpy()

@@ -78,6 +78,11 @@ class GaussianFamily(ABC):
     ) -> Float[Tensor, "N F"]:
         """Φ = E[T(z)] for points z, or for Gaussians N(z, diag var); differentiable in both."""
 
+    def averages(self, statistics: Float64[Tensor, "K F"]) -> Float64[Tensor, "K D"]:
+        """The mean of each component's rows, 0 where it has none."""
+        counts, sums = statistics[:, :1], statistics[:, 1 : 1 + self.dim]
+        return sums / counts.clamp(min=torch.finfo(counts.dtype).tiny)
+
     @abstractmethod
     def precision(self, params: NormalWishart) -> Float64[Tensor, "*KDD"]:
         """E[Λ_k] = ν W, in the shape of scikit-learn's ``precisions_``."""

@@ -45,6 +45,11 @@ class DiagonalWithMissing(DiagonalCovariance):
         squares = z * z if var is None else z * z + var.where(observed, 0)
         return torch.cat([torch.ones_like(z[:, :1]), observed.to(z), z, squares], dim=1)
 
+    def averages(self, statistics: Float64[Tensor, "K F"]) -> Float64[Tensor, "K D"]:
+        """The mean of what is observed of each component's rows, 0 where nothing is."""
+        counts, sums = statistics[:, 1 : 1 + 2 * self.dim].chunk(2, dim=1)
+        return sums / counts.clamp(min=torch.finfo(counts.dtype).tiny)
+
     def precision(self, params: NormalWishart) -> Float64[Tensor, "K D"]:
         """E[λ_kd] = ν / scatter."""
         return _per_feature(params).degrees_of_freedom / params.scatter

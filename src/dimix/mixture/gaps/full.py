@@ -14,7 +14,6 @@ Source: Ghahramani and Jordan, Supervised learning from incomplete data via an E
 here with variational expectations in place of point estimates.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -23,12 +22,11 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from dimix.mixture.families import FullCovariance, NormalWishart
+from dimix.mixture.families.base import LOG_2PI
 from dimix.mixture.inference.batch import FitResult, Statistics, ascend, sweep_shard
 from dimix.mixture.inference.chunks import CACHE_BYTES, FeatureChunks
 from dimix.mixture.inference.distributed import all_reduce_
 from dimix.mixture.posterior import Bound, MixturePosterior, MixturePrior
-
-LOG_2PI = math.log(2 * math.pi)
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,23 +12,9 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 from torch.nn.functional import threshold
 
-from dimix.mixture.inference.chunks import CACHE_BYTES, CHUNK_BYTES, FeatureChunks
+from dimix.mixture.inference.chunks import FeatureChunks
 from dimix.mixture.inference.distributed import all_reduce_
 from dimix.mixture.posterior import Bound, MixturePosterior, by_size, update
-
-__all__ = [
-    "CACHE_BYTES",
-    "CHUNK_BYTES",
-    "NEGLIGIBLE",
-    "FeatureChunks",
-    "FitResult",
-    "ascend",
-    "collect",
-    "fit_batch",
-    "has_settled",
-    "sweep",
-    "sweep_shard",
-]
 
 NEGLIGIBLE = 1e-30
 """Responsibilities this small count as zero: subnormal numbers slow a product a hundredfold."""

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from dimix.mixture.inference.batch import FeatureChunks
+from dimix.mixture.inference.chunks import FeatureChunks
 from dimix.mixture.moves.partition import Block, Proposal, Survey, affordable, blocks, entropy
 
 CANDIDATES = 8

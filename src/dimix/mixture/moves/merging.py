@@ -78,9 +78,7 @@ class MergeTable:
         """
         if len(pairs) <= n:
             return pairs
-        counts = self.statistics[:, 0]
-        sums = self.statistics[:, 1 : 1 + self.prior.family.dim]
-        means = sums / counts.clamp(min=torch.finfo(counts.dtype).tiny)[:, None]
+        counts, means = self.statistics[:, 0], self.prior.family.averages(self.statistics)
         a, b = pairs.unbind(1)
         weights = counts[a] * counts[b] / (counts[a] + counts[b])
         distances = weights * torch.cdist(means, means)[a, b].square()

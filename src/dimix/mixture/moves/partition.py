@@ -20,7 +20,8 @@ from torch import Tensor
 from torch.nn.functional import threshold
 
 from dimix.mixture.families import FullCovariance, GaussianFamily, TiedCovariance
-from dimix.mixture.inference.batch import NEGLIGIBLE, FeatureChunks
+from dimix.mixture.inference.batch import NEGLIGIBLE
+from dimix.mixture.inference.chunks import FeatureChunks
 from dimix.mixture.posterior import MixturePosterior, MixturePrior
 from dimix.mixture.sticks import stick_evidence
 

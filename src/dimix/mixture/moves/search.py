@@ -20,7 +20,8 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from dimix.mixture.inference.batch import FeatureChunks, FitResult, fit_batch
+from dimix.mixture.inference.batch import FitResult, fit_batch
+from dimix.mixture.inference.chunks import FeatureChunks
 from dimix.mixture.moves.deleting import propose_deletions
 from dimix.mixture.moves.merging import MergeTable, merge_all
 from dimix.mixture.moves.partition import Partition, Proposal, Survey, affordable, survey
@@ -168,11 +169,12 @@ class _Search:
         best = self.bounds[-1].total
         left = self._n_affordable
         while failures < PATIENCE and left > 0:
+            if self.posterior is not view.posterior:  # moved, or swept by a birth that was not kept
+                view = self._survey(n_sweeps)
             left -= view.partition.n_components
             moved = any(self._try(kind, view) for kind in kinds if _is_due(kind, failures))
             if moved and left > 0:  # an update of all slots follows anyway
                 self.ascend(n_sweeps)
-                view = self._survey(n_sweeps)
             # Where rows have no spread, reg_covar lets an update take back what a move won.
             failures = 0 if self.bounds[-1].total > best + self._worth else failures + 1
             best = max(best, self.bounds[-1].total)

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
 from dimix.mixture.families import GaussianFamily
-from dimix.mixture.inference.batch import FeatureChunks
+from dimix.mixture.inference.chunks import FeatureChunks
 from dimix.mixture.moves.partition import (
     Partition,
     Proposal,
