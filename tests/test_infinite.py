@@ -153,6 +153,23 @@ def test_a_stopped_fit_goes_on_to_the_same_end(table: tuple, tmp_path: Path) -> 
     assert whole.moves_ == again.moves_
 
 
+@pytest.mark.parametrize(
+    "change", [{"n_clusters": 2}, {"prior_weight": 4.0}, {"moves": False}, {"augment": None}]
+)
+def test_a_checkpoint_of_other_parameters_is_refused(
+    change: dict, table: tuple, tmp_path: Path
+) -> None:
+    given = QUICK | {"pretrain_epochs": 1, "epochs": 1, "checkpoint_dir": tmp_path}
+    first = DeepInfiniteMixture(**given).fit(table[0])
+    written = {file: file.read_bytes() for file in tmp_path.rglob("*.ckpt")}
+    (name,) = change
+    with pytest.raises(ValueError, match=f"last.ckpt: of a training with {name}=.*move it away"):
+        DeepInfiniteMixture(**given | change).fit(table[0])
+    assert {file: file.read_bytes() for file in tmp_path.rglob("*.ckpt")} == written
+    again = DeepInfiniteMixture(**given).fit(table[0])
+    np.testing.assert_array_equal(first.transform(table[0]), again.transform(table[0]))
+
+
 def test_divergence_of_the_joint_training_is_said(table: tuple, tmp_path: Path) -> None:
     def poison(model: DeepInfiniteMixture) -> dict[str, float]:
         if epochs:

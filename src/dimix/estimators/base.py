@@ -40,7 +40,7 @@ from dimix.estimators.inputs import (
 from dimix.estimators.layout import warn_of_layout
 from dimix.mixture.estimator.arguments import check_choice, check_number
 from dimix.mixture.inference.distributed import check_same, from_first, in_use, together
-from dimix.nets import Architecture, Likelihood, networks, set_units, suited
+from dimix.nets import MLP, Architecture, Likelihood, networks, set_units, suited
 from dimix.training import (
     CHUNK,
     EVALUATION,
@@ -64,6 +64,13 @@ from dimix.training import (
 
 Array = NDArray[np.floating[Any]]
 PAPER_EPOCHS = 100
+
+NOT_SHAPING = (
+    *("epochs", "batch_size", "learning_rate", "random_state"),
+    *("device", "devices", "num_nodes", "precision"),
+    *("checkpoint_dir", "progress", "logger", "pretrained"),
+)
+"""Parameters of the machine, of Adam, and of how a training begins."""
 
 # A dataclass writes the constructor that scikit-learn asks for (every parameter by name, kept
 # as it is) and lets subclasses add to it; identity and representation stay scikit-learn's.
@@ -93,8 +100,8 @@ class DeepEstimator(
             that are faster with it.
         random_state: an integer makes the fit reproducible.
         checkpoint_dir: a folder for a checkpoint after every epoch; a fit that finds one there
-            goes on from it, if it is of the same data, seed and settings of Adam. It holds one
-            model's training: give each fit its own.
+            goes on from it, if it is of the same data, seed and parameters. It holds one model's
+            training: give each fit its own.
         progress: a title for the progress bar, or False for none.
         logger: any Lightning logger; it is given every epoch's row of `history_`.
 
@@ -240,12 +247,23 @@ class DeepEstimator(
             learning_rate=float(self.learning_rate),
             seed=self.seed_,
             any_seed=not isinstance(self.random_state, Integral),
+            settings=self._shaping(),
             precision=self.precision_,
             ranks=self._ranks(),
             checkpoint_dir=Path(self.checkpoint_dir) if self.checkpoint_dir else None,
             progress=title or None,
             logger=self.logger,
         )
+
+    def _shaping(self) -> dict[str, Any]:
+        """What shapes the training besides data, seed and Adam; what is no plain value by its name.
+
+        As far as parameters say it, and with the likelihood and networks that were chosen.
+        """
+        given = self.get_params(deep=False).items()
+        chosen = {"likelihood": self.likelihood_, "architecture": self.networks_}
+        own = {name: value for name, value in given if name not in NOT_SHAPING} | chosen
+        return {name: _in_words(value) for name, value in own.items()}
 
     def _rows(self, X: ArrayLike) -> Tensor:
         """Checked data as flat rows [N, P]."""
@@ -377,3 +395,14 @@ class DeepClusterer(ClusterMixin, DeepEstimator):  # type: ignore[misc]
     def cluster_weights(self) -> NDArray[np.float64]:
         """Mixing weights, [K]."""
         raise NotImplementedError  # abstract
+
+
+def _in_words(value: Any) -> Any:
+    """The value, if it is a number, a text or such; of a dataclass its text, of others the name."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, tuple | list | MLP):
+        return str(value)
+    return getattr(value, "__qualname__", type(value).__qualname__)

@@ -51,6 +51,9 @@ from dimix.training.moves import Coarsening, MoveComponents, posteriors, posteri
 
 TELLS = 1e-4
 """Latents whose means vary by less than this share of their variances tell nothing about X."""
+PRETRAINING, JOINT = "pretraining", "joint"
+SHAPE_PRETRAINING = ("latent_dim", "likelihood", "architecture", "augment")
+"""The parameters that the pre-training depends on, besides data, seed, epochs and Adam."""
 BEGIN, END = 0, 2**31
 """Where the seeds of the mixtures before and after the joint training come from."""
 
@@ -158,12 +161,12 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         training = replace(self._training(), schedule="linear")
         first, second = self.n_epochs(len(rows), images=self._of_images)
         self.model_.prior_weight = self._recipe.prior_weight
-        history = train(self.model_, rows, self._step(training, "pretraining", first), x_val)
+        history = train(self.model_, rows, self._step(training, PRETRAINING, first), x_val)
         self.mixed_latents_ = self._most_used(rows)
         self.model_.give_mixture(self._mixture(rows), self.views, self.prior_weight)
         self.component_labels_: NDArray[np.int64] = np.arange(self._truncation)
         mover = self._mover(rows, second)
-        joint = replace(self._step(training, "joint", second), callbacks=[mover])
+        joint = replace(self._step(training, JOINT, second), callbacks=[mover])
         for row in train(self.model_, rows, joint, x_val, self._columns(scorer)):
             history.append(row | {"epoch": row["epoch"] + first})
         self.moves_ = mover.moves
@@ -220,7 +223,12 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         """One of the trainings, with a checkpoint folder and a title of its own."""
         folder = training.checkpoint_dir and training.checkpoint_dir / name
         title = training.progress and f"{training.progress}: {name}"
-        return replace(training, epochs=epochs, checkpoint_dir=folder, progress=title)
+        settings = dict(training.settings)
+        if name == PRETRAINING:
+            settings = {parameter: settings[parameter] for parameter in SHAPE_PRETRAINING}
+        return replace(
+            training, epochs=epochs, settings=settings, checkpoint_dir=folder, progress=title
+        )
 
     def n_epochs(self, n_rows: int, *, images: bool) -> tuple[int, int]:
         """Epochs of the pre-training and of the joint training on so many rows."""

@@ -13,7 +13,7 @@ from dimix.models.vae import Augment
 from dimix.training.moves import Coarsening
 
 ROUNDS = 20
-"""About how often in the joint training moves are tried: often enough for merges to come one by one."""
+"""About how often the joint training tries moves: often enough for merges to come one by one."""
 VIEWS_TOGETHER = 2_500
 """After so many minibatches of the joint training, or at its end, moves are judged on views alone:
 those of an image have come together by then."""

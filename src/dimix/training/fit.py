@@ -2,7 +2,7 @@
 
 import pickle
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,8 +45,9 @@ class Training:
 
     checkpoint_dir: where a checkpoint and curves.csv are kept after every epoch; a checkpoint
         already there is resumed from, and one of a finished training is simply loaded.
-        One of other data, seed, batch size, learning rate or schedule is refused, and one of
-        more epochs; where the learning rate falls, these must be the same.
+        One of other data, seed, batch size, learning rate, schedule or settings is refused, and
+        one of more epochs; where the learning rate falls, these must be the same.
+    settings: what else shapes the training, by name: numbers, texts and such.
     any_seed: one that began with another seed may be gone on with.
     progress: the title of the progress bar; None shows none.
     """
@@ -57,6 +58,7 @@ class Training:
     seed: int
     any_seed: bool = False
     schedule: Schedule = "constant"
+    settings: Mapping[str, Any] = field(default_factory=dict)
     precision: Precision = "auto"
     ranks: Ranks = field(default_factory=Ranks)
     checkpoint_dir: Path | None = None
@@ -67,6 +69,7 @@ class Training:
     def identity(self, x: Num[Tensor, "N P"]) -> dict[str, Any]:
         """What a training that goes on from this one's checkpoint must share."""
         return {
+            **self.settings,
             DATA: checksum(x),
             EPOCHS: self.epochs,
             "batch_size": self.batch_size,
