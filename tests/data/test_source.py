@@ -127,6 +127,34 @@ def test_text_that_is_no_table(content: str, message: str, tmp_path: Path) -> No
         read(tmp_path / "t.csv")
 
 
+@pytest.mark.parametrize(
+    ("content", "columns"),
+    [
+        ("0,1,2\n4,5,6\n", ("0", "1", "2")),
+        ("0,1\n4.5,6\n-3,2.5\n", None),
+        ("0,1\n4.5,6.5\n-3,2.5\n", ("0", "1")),
+        ("0,1\n1,1\n", None),
+        ("0\n1.5\n", None),
+        ("2019,2020,2021\n4,5,6\n", None),
+    ],
+)
+def test_the_numbers_that_pandas_writes_for_names_are_names(
+    content: str, columns: tuple[str, ...] | None, tmp_path: Path
+) -> None:
+    (tmp_path / "x.csv").write_text(content)
+    data = read(tmp_path / "x.csv")
+    assert data.columns == columns
+    assert len(data) == content.count("\n") - (columns is not None)
+
+
+@pytest.mark.parametrize("name", ["label", "Labels", " LABEL"])
+def test_a_label_column_may_have_capitals(name: str, tmp_path: Path) -> None:
+    FRAME.assign(**{name: 3}).to_csv(tmp_path / "x.csv", index=False)
+    data = read(tmp_path / "x.csv")
+    assert data.columns == ("a", "b", "c")
+    assert set(data.labels if data.labels is not None else ()) == {3}
+
+
 @pytest.mark.parametrize("content", ["\n \na\n1\n2\n", "a\n1\n2\n\n\n"])
 def test_blank_lines_around_a_table_are_no_rows(content: str, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(content)

@@ -11,6 +11,7 @@ from typing import Any
 import jaxtyping
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
 from scipy import sparse
@@ -83,8 +84,14 @@ DATES = np.arange(40).reshape(20, 2).astype("datetime64[D]")
         (DATES, ValueError, r"X must hold numbers; found datetime64\[D\]"),
         (DATES - DATES[0], ValueError, r"X must hold numbers; found timedelta64\[D\]"),
         (pd.DataFrame(DATES), ValueError, r"X must hold numbers; found datetime64\["),
+        (pd.DataFrame(DATES).astype(object), ValueError, "X must hold numbers; found Timestamp"),
+        (DATES.tolist(), ValueError, "X must hold numbers; found date:"),
+        (pa.table({"a": DATES[:, 0]}), ValueError, r"X must hold numbers; found date32\[day\]"),
     ],
-    ids=["word", "none", "words", "complex", "sparse", "cube", "dates", "days", "frame of dates"],
+    ids=[
+        *("word", "none", "words", "complex", "sparse", "cube", "dates", "days"),
+        *("frame of dates", "frame of objects", "list of dates", "Arrow's dates"),
+    ],
 )
 def test_what_are_not_rows_of_numbers(rows: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):

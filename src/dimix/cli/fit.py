@@ -211,6 +211,7 @@ def about_data(
     labels: Shaped[np.ndarray, " N"] | None,
 ) -> list[str]:
     """What was read, and what becomes of it, in words."""
+    from dimix.data.labels import TEXTS
     from dimix.data.preparation import constant_columns
 
     shape = " x ".join(map(str, data.X.shape[1:]))
@@ -220,6 +221,10 @@ def about_data(
         lines.append("columns brought to mean 0 and variance 1 (--no-standardize leaves them)")
     elif data.kind == "table":
         lines.append("columns left as they are")
+    if Path(request.source).suffix.lower() in TEXTS and data.columns is None:
+        lines.append("the first line holds numbers alone, and is taken for a row")
+    if data.kind == "table" and data.names is not None:
+        lines.append("a column called id, name, index or nothing names the rows, and is no data")
     if data.kind == "table" and (constant := constant_columns(data)):
         lines.append(f"columns with one value alone, which tell nothing: {', '.join(constant)}")
     if labels is not None:

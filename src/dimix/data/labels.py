@@ -14,7 +14,7 @@ from dimix.data.tables import (
     LABEL_COLUMNS,
     NAME_COLUMNS,
     check_gaps,
-    first_line,
+    first_lines,
     is_number,
     labels_of,
     reading,
@@ -85,7 +85,7 @@ def _parquet(path: Path) -> tuple[Any, Sequence[str]]:
 
 def _text(path: Path) -> tuple[Any, Sequence[str]]:
     pandas = needed("pandas", path)
-    first, separator = first_line(path)
+    first, _, separator = first_lines(path)
     with reading(path, first):
         frame = pandas.read_csv(path, sep=separator, header=None, dtype=str)
     names = first if _are_names(first, frame.iloc[1:]) else []

@@ -2,7 +2,7 @@
 
 A column is data unless it is known to be something else: the first or the last (where pandas
 writes an index to parquet) holds the rows' names if it is called id, name or index, or nothing; a
-column called label or labels holds labels.
+column called label or labels holds labels. Capitals make no difference.
 """
 
 import csv
@@ -39,9 +39,9 @@ class Roles(NamedTuple):
 
 
 def csv_blocks(path: Path, wanted: Selection, n_bytes: int) -> Iterator[Data]:
-    """Blocks of a text table; its columns have no names if its first line holds only numbers."""
-    first, separator = first_line(path)
-    header = None if all(map(is_number, first)) else first
+    """Blocks of a text table; its columns have no names if its first line is a row."""
+    first, below, separator = first_lines(path)
+    header = first if _are_names(first, below) else None
     names = header or [str(i) for i in range(len(first))]
     roles = roles_of(names, wanted, path)
     if len(first) == 1:
@@ -113,8 +113,8 @@ def parquet_blocks(path: Path, wanted: Selection, n_bytes: int) -> Iterator[Data
     _check_any(path, start)
 
 
-def first_line(path: Path) -> tuple[list[str], str]:
-    """The fields of a text table's first line that is not blank, and what separates them."""
+def first_lines(path: Path) -> tuple[list[str], list[str], str]:
+    """The fields of a text table's first two lines that are not blank, and what separates them."""
     check_content(path)
     with opening(path, UTF8), path.open(encoding="utf-8-sig", newline="") as f:
         begin, line = 0, f.readline()
@@ -122,10 +122,23 @@ def first_line(path: Path) -> tuple[list[str], str]:
             begin, line = f.tell(), f.readline()
         separator = max(SEPARATORS, key=line.count)
         f.seek(begin)
-        fields = next(csv.reader(f, delimiter=separator), [])
-    if not fields:
+        lines = filter(None, csv.reader(f, delimiter=separator))
+        first, below = next(lines, []), next(lines, [])
+    if not first:
         raise DataError(f"{path}: expected a line with names or numbers, found blank ones alone")
-    return fields, separator
+    return first, below, separator
+
+
+def _are_names(first: list[str], below: list[str]) -> bool:
+    """Whether a first line holds names: no numbers alone, or 0 to P - 1, pandas' own for columns.
+
+    0 and 1 are a row, unless no whole numbers are below; so is 0.
+    """
+    if not all(map(is_number, first)):
+        return True
+    counted = first == [str(i) for i in range(len(first))]
+    whole = any(field.strip().removeprefix("-").isdigit() for field in below)
+    return counted and (len(first) > 2 or (len(first) == 2 and not whole))
 
 
 def check_gaps(path: Path, expected: str, *, named: bool) -> None:
@@ -156,8 +169,9 @@ def roles_of(header: Sequence[str], wanted: Selection, path: Path) -> Roles:
         raise DataError(f"{path}: expected each column once, found {wrong}: {_listed(header)}")
     taken = wanted.columns or ()
     name = next((c for c in (*header[:1], *header[-1:]) if c.strip().lower() in NAME_COLUMNS), None)
-    labels = [wanted.label_column] if wanted.label_column else [*LABEL_COLUMNS]
-    label = next((c for c in header if c in labels and c not in taken), None)
+    called = [c for c in header if c.strip().lower() in LABEL_COLUMNS]
+    labels = [wanted.label_column] if wanted.label_column else called
+    label = next((c for c in labels if c not in taken), None)
     name = None if name in taken or name in wanted.drop else name
     data = taken or tuple(c for c in header if c not in (name, label, *wanted.drop))
     if not data:

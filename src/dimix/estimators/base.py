@@ -38,7 +38,7 @@ from dimix.estimators.inputs import (
     units_of,
 )
 from dimix.estimators.layout import warn_of_layout
-from dimix.mixture.estimator.arguments import check_choice, check_number
+from dimix.mixture.estimator.arguments import check_choice, check_no_dates, check_number
 from dimix.mixture.inference.distributed import check_same, from_first, in_use, together
 from dimix.nets import MLP, Architecture, Likelihood, networks, set_units, suited
 from dimix.training import (
@@ -204,6 +204,7 @@ class DeepEstimator(
         self.likelihood_ = likelihood_of(rows) if self.likelihood == "auto" else self.likelihood
         if X_val is None:
             return rows, None
+        check_no_dates(X_val, "X_val")
         check_shape(X_val, tuple(rows.shape[1:]), name="X_val")
         check_array(X_val, dtype="numeric", allow_nd=True, input_name="X_val")
         validation = check_rows(self, X_val, self.likelihood_, name="X_val")
@@ -268,6 +269,7 @@ class DeepEstimator(
     def _rows(self, X: ArrayLike) -> Tensor:
         """Checked data as flat rows [N, P]."""
         check_is_fitted(self, "model_")
+        check_no_dates(X)
         fitted = tuple(self.sample_shape_)
         if len(fitted) > 1 or np.asarray(X).ndim > 2:  # of tables scikit-learn tells
             check_shape(X, fitted)

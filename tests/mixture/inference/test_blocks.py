@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -115,6 +116,22 @@ def test_a_late_block_that_is_not_finite_is_named(value: float) -> None:
 def test_a_wrong_block_is_named(block: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         list(blocks_of(lambda: [ROWS, block]))
+
+
+def test_columns_of_parquet_are_those_that_pandas_reads(tmp_path: Path) -> None:
+    path, rows = tmp_path / "rows.parquet", np.arange(8.0).reshape(4, 2)
+    for index in (None, pd.Index([7, 5, 3, 1]), pd.Index(list("wxyz"), name="a name")):
+        pd.DataFrame(rows, columns=["x", "y"], index=index).to_parquet(path)
+        blocks = blocks_of(path)
+        assert blocks.columns == ("x", "y")
+        np.testing.assert_array_equal(np.concatenate(list(blocks)), rows)
+
+
+def test_dates_in_parquet_are_no_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    pd.DataFrame({"x": [1.0, 2.0], "when": pd.date_range("2020", periods=2)}).to_parquet(path)
+    with pytest.raises(ValueError, match=r"must hold numbers; found timestamp.* column 'when'"):
+        blocks_of(path)
 
 
 def test_a_parquet_column_of_words_and_one_with_gaps_are_errors(tmp_path: Path) -> None:

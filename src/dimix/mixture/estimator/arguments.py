@@ -4,6 +4,7 @@ Every error names the argument, what was found and what is allowed, before any w
 Defaults are those of scikit-learn's ``BayesianGaussianMixture``.
 """
 
+import re
 from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any
@@ -40,6 +41,9 @@ MATRICES = ("full", "tied")
 GAPS_ALLOWED = ("full", "diag")
 """Covariance types of which rows may lack values."""
 
+DATES = re.compile("date|time|duration|period", re.IGNORECASE)
+"""What the names of types begin with that are dates, times or durations, whosoever they are."""
+
 
 def check_number(
     name: str, value: Any, *, low: float, closed: bool = True, integer: bool = False
@@ -54,11 +58,19 @@ def check_number(
 
 
 def check_no_dates(X: Any, name: str = "X") -> None:
-    """Raise if ``X`` holds dates or durations, which NumPy would take for numbers of some unit."""
-    dtypes = getattr(X, "dtypes", getattr(X, "dtype", None))
-    for dtype in dtypes if np.iterable(dtypes) else [dtypes]:
-        if getattr(dtype, "kind", None) in ("M", "m"):
-            raise ValueError(f"{name} must hold numbers; found {dtype}: give days since one, say")
+    """Raise if ``X`` holds dates or durations, which NumPy would take for numbers of some unit.
+
+    Those of arrays and of the frames of pandas, polars and Arrow, and objects in the first row.
+    """
+    schema = getattr(getattr(X, "schema", None), "types", None)
+    dtypes = schema or getattr(X, "dtypes", getattr(X, "dtype", None))
+    found = [str(dtype) for dtype in (dtypes if np.iterable(dtypes) else [dtypes])]
+    if "object" in found or isinstance(X, list | tuple):
+        first = np.asarray(X[:1], dtype=object).flat
+        found += [type(value).__name__ for value in first]
+    for kind in found:
+        if DATES.match(kind):
+            raise ValueError(f"{name} must hold numbers; found {kind}: give days since one, say")
 
 
 def check_choice(name: str, value: Any, allowed: tuple[object, ...]) -> None:

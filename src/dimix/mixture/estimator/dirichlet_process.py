@@ -179,7 +179,7 @@ class DirichletProcessGaussianMixture(FittedMixture):
         others wait, within the timeout of the process group.
 
         Args:
-            X: rows, or where they come from.
+            X: rows, or where they come from; of a .parquet file all columns but pandas' index.
             y: ignored.
             sample_weight: how many times each row counts ``[N]``, for an array in memory.
             var: variances ``[N, D]``, if the rows are Gaussians N(X, diag var); in memory too.
@@ -315,7 +315,9 @@ class DirichletProcessGaussianMixture(FittedMixture):
         covariance = reduced(seen.moments.covariance, self.covariance_type)
         encoding = self._encoding_of(seen.moments.mean, covariance, seen.sample)
         self.n_features_in_ = len(seen.moments.mean)
-        self.__dict__.pop("feature_names_in_", None)  # blocks have none
+        self.__dict__.pop("feature_names_in_", None)
+        if blocks.columns is not None:
+            self.feature_names_in_ = np.array(blocks.columns, dtype=object)
         few = sample_of(Rows(seen.sample), rng, seen.n_rows)
 
         def draft() -> ImprovedFit:

@@ -9,6 +9,7 @@ import importlib
 import math
 import mmap
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,10 +36,12 @@ class Blocks:
 
     Each block is checked when it is read, and comes as float32 or float64. The error for a block
     that is not a finite numeric matrix as wide as the first names the block and its fault.
+    ``columns`` are the names of the columns, where they have any.
     """
 
     read: Callable[[], Iterable[ArrayLike]]
     name: str
+    columns: tuple[str, ...] | None = None
 
     def __iter__(self) -> Iterator[Float[np.ndarray, "n D"]]:
         """The blocks of one pass."""
@@ -240,14 +243,32 @@ def _of_parquet(path: Path, rows_per_block: int | None) -> Blocks:
     except ImportError as error:
         raise ImportError('reading parquet files needs pyarrow: pip install "dimix[io]"') from error
 
-    def read() -> Iterator[NDArray[Any]]:
+    @contextmanager
+    def opened() -> Iterator[Any]:
         try:
             with parquet.ParquetFile(path) as file:
-                step = rows_per_block or _rows_of(8 * file.metadata.num_columns)
-                for batch in file.iter_batches(batch_size=step, use_threads=False):
-                    columns = [column.to_numpy(zero_copy_only=False) for column in batch.columns]
-                    yield np.column_stack(columns)
+                yield file
         except (arrow.ArrowException, OSError) as error:
             raise ValueError(f"{path} cannot be read as a parquet file: {error}") from error
 
-    return Blocks(read, str(path))
+    with opened() as file:
+        names = _columns_of(file.schema_arrow)
+        kinds = {name: file.schema_arrow.field(name).type for name in names}
+    for name, kind in kinds.items():
+        if arrow.types.is_temporal(kind):
+            raise ValueError(f"{path} must hold numbers; found {kind} in its column {name!r}")
+
+    def read() -> Iterator[NDArray[Any]]:
+        with opened() as file:
+            step = rows_per_block or _rows_of(8 * len(names))
+            for batch in file.iter_batches(step, columns=names, use_threads=False):
+                columns = [column.to_numpy(zero_copy_only=False) for column in batch.columns]
+                yield np.column_stack(columns)
+
+    return Blocks(read, str(path), tuple(names))
+
+
+def _columns_of(schema: Any) -> list[str]:
+    """The names of the columns in a parquet file, but for an index that pandas wrote."""
+    index = (schema.pandas_metadata or {}).get("index_columns", [])
+    return [name for name in schema.names if name not in index]
