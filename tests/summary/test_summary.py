@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from dimix import GMVAE, VAE, Algorithm1, DeepInfiniteMixture, DirichletProcessGaussianMixture
@@ -78,6 +79,15 @@ def test_a_tables_values_are_in_the_units_asked_for(table) -> None:
     assert bundle.column_names == ("a", "b", "c", "d", "e")
     assert bundle.label_names == ("u", "v", "w")
     assert abs(bundle.samples.mean() - frame.to_numpy().mean()) < frame.to_numpy().std()
+
+
+def test_a_pipeline_is_reported_in_the_units_it_was_given(table) -> None:
+    frame = pd.DataFrame(1000 * table, columns=list("abcde"))
+    piped = make_pipeline(StandardScaler(), clone(MODELS["tree"])).fit(frame)
+    bundle = summarise(piped, frame)
+    assert bundle.column_names == tuple("abcde")
+    np.testing.assert_allclose(bundle.columns, frame, rtol=1e-3, atol=1)
+    np.testing.assert_array_equal(clusters_of(bundle, piped[-1]), piped.predict(frame))
 
 
 def test_images_become_pictures(tmp_path: Path) -> None:

@@ -312,7 +312,7 @@ def print_result(result: Mapping[str, Any], out: Path, console: Console) -> None
     for note in result["notes"]:
         tell(console, f"note: {note}")
     if result["scores"]:
-        named = "  ".join(f"{k} {v:.3f}" for k, v in list(result["scores"].items())[:4])
+        named = "  ".join(f"{k} {result['scores'][k]:.3f}" for k in ("acc", "nmi", "cs", "ari"))
         tell(console, f"against the labels: {named}")
     no_bound = result["model"] == "Algorithm1"
     what = "log p(x | z), no bound on log p(x)" if no_bound else "log p(x), or the bound on it"

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64, Shaped
 from numpy.typing import ArrayLike
+from sklearn.pipeline import Pipeline
 
 from dimix.records import FitBundle
 from dimix.report import write_fit_report
@@ -49,13 +50,13 @@ def summarise(
     """What a report shows of a fitted model and of data that it may be asked about.
 
     Args:
-        model: any fitted estimator of dimix.
+        model: any fitted estimator of dimix, or a Pipeline that ends with one.
         X: rows ``[N, P]`` or images ``[N, H, W(, C)]``, as the model takes them.
         y: labels ``[N]`` to colour and to name by; the model never sees them.
         names: a text for each row or image, shown where one points at it.
         columns: names of a table's columns; None takes a DataFrame's own, or numbers.
         inverse: takes a table back from the model's units to those that shall be shown;
-            ``StandardScaler.inverse_transform``, for one.
+            ``StandardScaler.inverse_transform``, for one. None takes a Pipeline's own.
         title: of the page.
         notes: sentences for its end.
         seed: of the rows and pictures that are drawn at random where there are too many.
@@ -63,6 +64,8 @@ def summarise(
     Raises:
         ValueError: y, names or columns do not fit X.
     """
+    if isinstance(model, Pipeline) and len(model) > 1:
+        model, X, columns, inverse = _last_step(model, X, columns, inverse)
     n_rows = len(X)
     check_length("y", y, n_rows)
     check_length("names", names, n_rows)
@@ -109,6 +112,22 @@ def write_report(model: Any, X: Any, folder: str | Path, **about: Any) -> Path:
     """
     summarise(model, X, **about).save(Path(folder))
     return write_fit_report(Path(folder))
+
+
+def _last_step(
+    pipeline: Pipeline, X: Any, columns: Sequence[str] | None, inverse: Inverse | None
+) -> tuple[Any, Any, Sequence[str] | None, Inverse | None]:
+    """The model that a pipeline ends with, and its data; names of columns, if they are as many."""
+    before = pipeline[:-1]
+    given = tuple(getattr(X, "columns", ())) if columns is None else columns
+    X = before.transform(X)
+    named = np.ndim(X) == 2 and len(given) == np.shape(X)[1]
+    return (
+        pipeline[-1],
+        X,
+        given if named else None,
+        inverse or getattr(before, "inverse_transform", None),
+    )
 
 
 def check_length(name: str, values: Any, expected: int) -> None:

@@ -1,5 +1,6 @@
 """Warm starts, streams after fits, devices, and the sample that stands for many rows."""
 
+from pathlib import Path
 from typing import Any
 
 import jaxtyping
@@ -88,8 +89,9 @@ def test_a_warm_start_that_cannot_be_says_why(
 
 
 def test_a_stream_begins_anew_after_a_fit_elsewhere() -> None:
-    model = mixture().partial_fit(X)
-    model.fit(X + 100).partial_fit(X + 100)
+    model = mixture().partial_fit(X).fit(X + 100)
+    with pytest.warns(UserWarning, match="what fit found is forgotten"):
+        model.partial_fit(X + 100)
     assert model.means_[0].min() > 50
     assert model.n_iter_ == 1
 
@@ -100,8 +102,29 @@ def test_nothing_of_an_earlier_fit_is_left() -> None:
     assert of_fit < vars(model).keys()
     model.set_params(coarsening=None).fit(lambda: iter([X]))
     assert not vars(model).keys() & {"hierarchy_", "feature_names_in_"}
-    model.partial_fit(X)
+    with pytest.warns(UserWarning, match="what fit found is forgotten"):
+        model.partial_fit(X)
     assert not vars(model).keys() & of_fit
+
+
+def test_what_fit_reads_in_blocks_can_be_asked_about(tmp_path: Path) -> None:
+    names = ["a", "b", "c"]
+    pd.DataFrame(X, columns=names, index=np.arange(150) + 7).to_parquet(tmp_path / "x.parquet")
+    np.save(tmp_path / "x.npy", X)
+    for source in (tmp_path / "x.parquet", str(tmp_path / "x.npy"), lambda: iter([X[:90], X[90:]])):
+        model = mixture(coarsening="auto")
+        labels = model.fit_predict(source)
+        rows = pd.DataFrame(X, columns=names) if str(source).endswith("parquet") else X
+        np.testing.assert_array_equal(labels, model.predict(rows))
+        np.testing.assert_allclose(model.predict_proba(source), model.predict_proba(rows))
+        assert model.score(source) == pytest.approx(model.score(rows))
+
+
+def test_fit_predict_takes_what_fit_takes() -> None:
+    weights, var = np.arange(150.0) % 3 + 0.5, np.full_like(X, 0.01)
+    labels = mixture().fit_predict(X, sample_weight=weights, var=var)
+    alone = mixture().fit(X, sample_weight=weights, var=var)
+    np.testing.assert_array_equal(labels, alone.predict(X))
 
 
 # --- clusters and components

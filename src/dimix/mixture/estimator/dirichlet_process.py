@@ -1,5 +1,6 @@
 """The infinite mixture behind scikit-learn's face: its parameters, and how it is fitted."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Self
@@ -44,6 +45,11 @@ from dimix.mixture.inference.starts import carried_over, start_from
 from dimix.mixture.inference.stochastic import StochasticState, stochastic_step
 from dimix.mixture.moves.search import MOVES, ImprovedFit, best_of
 from dimix.mixture.posterior import MixturePosterior, MixturePrior, update
+
+BEGINS_ANEW = (
+    "partial_fit begins a stream with this minibatch, and what fit found is forgotten: a stream "
+    "takes all its rows by partial_fit"
+)
 
 
 class DirichletProcessGaussianMixture(FittedMixture):
@@ -204,14 +210,16 @@ class DirichletProcessGaussianMixture(FittedMixture):
         """Take one minibatch of a stream: a stochastic natural-gradient step.
 
         The first minibatch, which should hold some rows of every kind, gives the priors that
-        are None and the start. ``n_rows`` is the number of rows that the stream will have;
-        None takes the number seen so far. Under torch.distributed every rank brings a part of
-        each minibatch. With ``coarsening``, which components share rows is read off the last
-        minibatch.
+        are None and the start; a stream does not go on from ``fit``. ``n_rows`` is the number
+        of rows that the stream will have; None takes the number seen so far. Under
+        torch.distributed every rank brings a part of each minibatch. With ``coarsening``, which
+        components share rows is read off the last minibatch.
         """
         first = not hasattr(self, "_stream")
         if first:
             check_parameters(self)
+            if hasattr(self, "lower_bound_"):
+                warnings.warn(BEGINS_ANEW, stacklevel=2)
         with together():
             rows = self._rows(X, None, None, reset=first)
             if self.covariance_type == "full" and np.isnan(rows.x).any():
@@ -229,9 +237,16 @@ class DirichletProcessGaussianMixture(FittedMixture):
         self.n_iter_ = state.step
         return self._coarsen(lambda: hierarchy_of_stream(batch, self.posterior_, state.statistics))
 
-    def fit_predict(self, X: ArrayLike, y: object = None) -> Int64[np.ndarray, " N"]:
+    def fit_predict(
+        self,
+        X: Any,
+        y: object = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        var: ArrayLike | None = None,
+    ) -> Int64[np.ndarray, " N"]:
         """Fit, and label each row with its cluster."""
-        return self.fit(X).predict(X)
+        return self.fit(X, sample_weight=sample_weight, var=var).predict(X)
 
     def _rows(
         self,

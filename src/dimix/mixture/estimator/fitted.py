@@ -1,8 +1,10 @@
 """What a fitted mixture can be asked: clusters, densities, samples, another cut."""
 
 import warnings
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar, cast
 
 import numpy as np
 import torch
@@ -26,13 +28,35 @@ from dimix.mixture.families import FullCovariance
 from dimix.mixture.gaps.full import by_pattern, log_density, log_responsibilities
 from dimix.mixture.hierarchy import LEAST_ROWS, pool
 from dimix.mixture.inference.batch import FitResult
-from dimix.mixture.inference.blocks import check_range
+from dimix.mixture.inference.blocks import (
+    BlockSource,
+    blocks_of,
+    check_range,
+    frames_of,
+    is_read_in_blocks,
+)
 from dimix.mixture.inference.chunks import FeatureChunks
 from dimix.mixture.moves.search import Move
 from dimix.mixture.posterior import MixturePosterior
 
 OF_ANOTHER = ("hierarchy_", "moves_", "converged_", "n_iter_", "lower_bound_", "lower_bounds_")
 """What an earlier fit may have left, and a stream or a fit without coarsening does not set."""
+
+
+Asked = TypeVar("Asked", bound=Callable[..., Any])
+
+
+def in_blocks_too(method: Asked) -> Asked:
+    """The method, also of rows that are read block after block, as ``fit`` takes them."""
+
+    @wraps(method)
+    def asked(self: Any, X: Any) -> Any:
+        if isinstance(X, np.ndarray) or not is_read_in_blocks(X):
+            return method(self, X)
+        check_is_fitted(self)
+        return np.concatenate([method(self, block) for block in frames_of(blocks_of(X))])
+
+    return cast(Asked, asked)
 
 
 class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
@@ -47,12 +71,14 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     device: str | torch.device | None
     _dtype: torch.dtype
 
-    def predict(self, X: ArrayLike) -> Int64[np.ndarray, " N"]:
+    @in_blocks_too
+    def predict(self, X: BlockSource) -> Int64[np.ndarray, " N"]:
         """The most probable cluster of each row; without coarsening, component."""
         labels: Int64[np.ndarray, " N"] = self.predict_proba(X).argmax(axis=1)
         return labels
 
-    def predict_proba(self, X: ArrayLike) -> Float[np.ndarray, "N C"]:
+    @in_blocks_too
+    def predict_proba(self, X: BlockSource) -> Float[np.ndarray, "N C"]:
         """Probability of each cluster, the sum over its components, in the dtype of X.
 
         Without coarsening there is a column for each of the T components.
@@ -62,12 +88,14 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
             return responsibilities
         return pool(responsibilities, self.component_labels_)
 
-    def predict_components(self, X: ArrayLike) -> Int64[np.ndarray, " N"]:
+    @in_blocks_too
+    def predict_components(self, X: BlockSource) -> Int64[np.ndarray, " N"]:
         """The most probable component of each row, whether there is coarsening or not."""
         labels: Int64[np.ndarray, " N"] = self.predict_components_proba(X).argmax(axis=1)
         return labels
 
-    def predict_components_proba(self, X: ArrayLike) -> Float[np.ndarray, "N T"]:
+    @in_blocks_too
+    def predict_components_proba(self, X: BlockSource) -> Float[np.ndarray, "N T"]:
         """Probability of each of the T components, whether there is coarsening or not."""
         return self._log_responsibilities(X).exp().numpy()
 
@@ -82,7 +110,8 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         self.n_clusters_ = int(self.component_labels_.max()) + 1
         return self
 
-    def score_samples(self, X: ArrayLike) -> Float64[np.ndarray, " N"]:
+    @in_blocks_too
+    def score_samples(self, X: BlockSource) -> Float64[np.ndarray, " N"]:
         """Log posterior predictive density of each row, in nats: a mixture of Student t's.
 
         Of a row with missing values it is the density of what is observed.
@@ -95,7 +124,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
             [self.posterior_.log_density(part) for part in torch.split(z, n_rows)]
         ).numpy()
 
-    def score(self, X: ArrayLike, y: object = None) -> float:
+    def score(self, X: BlockSource, y: object = None) -> float:
         """Mean of ``score_samples`` over the rows; higher is better."""
         return float(self.score_samples(X).mean())
 
@@ -147,7 +176,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         phi = self.posterior_.features(z.to(torch.promote_types(z.dtype, self._dtype)))
         return self.posterior_.log_responsibilities(phi).to(z.dtype)
 
-    def _log_responsibilities(self, X: ArrayLike) -> Float[Tensor, "N K"]:
+    def _log_responsibilities(self, X: Any) -> Float[Tensor, "N K"]:
         z, posterior = self._checked(X), self.posterior_
         centred = posterior.centred(z.to(torch.promote_types(z.dtype, self._dtype)))
         device = device_of(self.device)
@@ -164,7 +193,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         """Whether rows lack values that covary with those they have."""
         return type(self.posterior_.family) is FullCovariance and bool(z.isnan().any())
 
-    def _checked(self, X: ArrayLike) -> Float[Tensor, "N D"]:
+    def _checked(self, X: Any) -> Float[Tensor, "N D"]:
         check_is_fitted(self)
         rows = self._validated(X, reset=False)
         check_range(rows, 1, "X")

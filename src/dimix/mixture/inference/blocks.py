@@ -80,6 +80,16 @@ def blocks_of(
     return _of_array(np.asanyarray(source), rows_per_block, "the array")
 
 
+def frames_of(blocks: Blocks) -> Iterator[Any]:
+    """The blocks of one pass, as data frames where the columns have names."""
+    if blocks.columns is None:
+        yield from blocks
+        return
+    pandas = importlib.import_module("pandas")
+    for block in blocks:
+        yield pandas.DataFrame(block, columns=list(blocks.columns))
+
+
 def is_read_in_blocks(source: Any) -> bool:
     """Whether a fit is to read ``source`` block after block: it is no array in memory."""
     kinds = (str, Path, np.memmap, Blocks, Iterator)
