@@ -47,6 +47,39 @@ def test_it_says_what_it_does_with_the_data(csv: Path, tmp_path: Path) -> None:
     assert "report.html" in output
 
 
+@pytest.mark.parametrize("ending", [".csv", ".parquet", ".npy"])
+def test_missing_values_are_taken_where_the_model_takes_them(
+    ending: str, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    rows = table[["a", "b", "c"]].astype(float)
+    rows.iloc[::9, 1] = np.nan
+    source, out = tmp_path / f"gaps{ending}", tmp_path / "out"
+    if ending == ".npy":
+        np.save(source, rows)
+    else:
+        rows.to_csv(source, index=False) if ending == ".csv" else rows.to_parquet(source)
+    given = ("fit", source, "--out", out, "--model", "mixture", "--n-components", 6)
+    code, output = call(*given)
+    assert code == 2
+    assert "a missing value in row 1, column" in output
+    assert not out.exists()
+    answer(*given, "--set", "allow_missing=true")
+    answer("predict", out, source, "--out", tmp_path / "p.csv")
+    X = StandardScaler().fit_transform(rows.to_numpy())
+    model = dimix.load(out / "model")
+    found = pd.read_csv(tmp_path / "p.csv")
+    np.testing.assert_array_equal(found["label"], model.predict(X))
+    assert len(set(found["label"])) == 3
+
+
+def test_a_column_without_a_value_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("a,b\n1,\n2,\n3,\n")
+    given = ("--model", "mixture", "--set", "allow_missing=true")
+    code, output = call("fit", tmp_path / "x.csv", "--out", tmp_path / "out", *given)
+    assert code == 2
+    assert "expected a value in every column, found none in 'b'" in output
+
+
 @pytest.mark.usefixtures("no_report")
 def test_labels_do_not_change_the_model(csv: Path, mixture: Path, tmp_path: Path) -> None:
     labels = tmp_path / "labels.npy"

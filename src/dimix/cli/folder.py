@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from dimix.cli.models import CLASSES
+from dimix.cli.options import takes_gaps
 from dimix.records import atomic_write
 
 if TYPE_CHECKING:  # scikit-learn takes a second that help does not need
@@ -55,7 +56,8 @@ class Request:
         from dimix.data import Selection
 
         names = {f.name for f in fields(Selection)} & {f.name for f in fields(self)}
-        return Selection(**{name: getattr(self, name) for name in names})
+        given = {name: getattr(self, name) for name in names}
+        return Selection(**given, missing=takes_gaps(self.parameters))
 
     def differences(self, other: Self) -> list[str]:
         """What would make another model of it; where the data lie is no such thing."""

@@ -1,6 +1,7 @@
 """Options that several commands share: which part of the data, in what form, and parameters."""
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -50,9 +51,19 @@ def prepared(
     from dimix.data import Preparation, read
 
     data = read(source, selection)
-    resized = selection.image_size is not None
-    preparation = Preparation.of(data, standardize=standardize, resized=resized, source=source)
+    preparation = Preparation.of(
+        data,
+        standardize=standardize,
+        resized=selection.image_size is not None,
+        missing=selection.missing,
+        source=source,
+    )
     return data, preparation, preparation.apply(data, source)
+
+
+def takes_gaps(parameters: Mapping[str, Any]) -> bool:
+    """Whether the model takes missing values, under these parameters."""
+    return parameters.get("allow_missing") is True
 
 
 def parse_size(text: str | None) -> tuple[int, int] | None:

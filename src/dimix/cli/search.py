@@ -19,6 +19,7 @@ from dimix.cli.options import (
     Standardize,
     parse_set,
     prepared,
+    takes_gaps,
     wanted,
 )
 from dimix.cli.output import UNEXPECTED, AsJson, answering, console_for, fail, print_json, tell
@@ -75,7 +76,8 @@ def search(
             write_search_report(result, out / PAGE)
 
         own, given = None if space is None else read_space(space), parse_set(set_)
-        selection = Selection(**wanted(columns, drop, label_column, image_size, split))
+        asked = wanted(columns, drop, label_column, image_size, split)
+        selection = Selection(**asked, missing=takes_gaps(given))
         _, _, X = prepared(data, selection, standardize=standardize)
         parameters, reasons = models.chosen(model, given, X)
         told = [why for why in reasons if why.split()[0] not in (own or {})]

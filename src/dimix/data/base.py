@@ -62,6 +62,7 @@ class Selection:
     image_size: height and width that images are resized to; None takes them as they are.
     colour: True gives three channels, False one; None takes colour if any image has it.
     split: which part of a registered data set or of a folder of IDX files.
+    missing: of a table, whether missing values stay, as NaN; otherwise they are refused.
     """
 
     columns: tuple[str, ...] | None = None
@@ -70,6 +71,7 @@ class Selection:
     image_size: tuple[int, int] | None = None
     colour: bool | None = None
     split: Split = "train"
+    missing: bool = False
 
 
 EVERYTHING = Selection()

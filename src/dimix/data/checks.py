@@ -64,12 +64,17 @@ def check_rows(
     path: Path,
     columns: Sequence[str] | None = None,
     first_row: int = 0,
+    *,
+    missing: bool = False,
 ) -> None:
-    """Raise if there are no rows or columns, or a number is missing or infinite."""
+    """Raise if there are no rows or columns, or a number is infinite or, unless it may, missing."""
     if X.size == 0:
         shape = " x ".join(map(str, X.shape))
         raise DataError(f"{path}: expected rows with at least one number each, found {shape}")
-    if X.dtype.kind != "f" or not len(bad := np.argwhere(~np.isfinite(X))):
+    if X.dtype.kind != "f":
+        return
+    bad = np.argwhere(np.isinf(X) if missing and X.ndim == 2 else ~np.isfinite(X))
+    if not len(bad):
         return
     row, *place = (int(i) for i in bad[0])
     where = f"row {first_row + row + 1}"
@@ -78,7 +83,8 @@ def check_rows(
     what = "a missing value" if np.isnan(X[tuple(bad[0])]) else "an infinite value"
     raise DataError(
         f"{path}: expected a number everywhere, found {what} in {where} (counted from 1); "
-        f"{len(bad)} such in all: fill them in, or leave the rows or columns out"
+        f"{len(bad)} such in all: fill them in, leave the rows or columns out, or give the model "
+        "mixture allow_missing=true, which takes missing values"
     )
 
 

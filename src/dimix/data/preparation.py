@@ -26,6 +26,7 @@ class Preparation:
 
     centre, scale: of each column, in the data's units; None leaves values as they are.
     resized: images were brought to the shape of a sample.
+    missing: values of a table may be missing, and are NaN then.
     """
 
     kind: Kind
@@ -35,6 +36,7 @@ class Preparation:
     centre: tuple[float, ...] | None = None
     scale: tuple[float, ...] | None = None
     resized: bool = False
+    missing: bool = False
 
     @classmethod
     def of(
@@ -43,15 +45,18 @@ class Preparation:
         *,
         standardize: bool = True,
         resized: bool = False,
+        missing: bool = False,
         source: str | Path = "the data",
     ) -> Self:
         """Learn it from data; images are never standardised.
 
         Raises:
-            DataError: a column's numbers are too large for its mean or variance to be a float;
-                ``source`` is where they were read.
+            DataError: a column has no value, or numbers that are too large for its mean or
+                variance to be a float; ``source`` is where they were read.
         """
         centre = scale = None
+        if missing and data.kind == "table":
+            _check_observed(data, source)
         if standardize and data.kind == "table":
             with np.errstate(over="ignore", invalid="ignore"):
                 scaler = StandardScaler().fit(data.X)
@@ -65,6 +70,7 @@ class Preparation:
             centre=centre,
             scale=scale,
             resized=resized,
+            missing=missing,
         )
 
     def selection(self, split: Split = "train") -> Selection:
@@ -74,6 +80,7 @@ class Preparation:
             image_size=(self.shape[0], self.shape[1]) if self.resized else None,
             colour=len(self.shape) == 3 if self.kind == "images" else None,
             split=split,
+            missing=self.missing,
         )
 
     def apply(self, data: Data, source: str | Path) -> Shaped[np.ndarray, "N *shape"]:
@@ -129,6 +136,7 @@ class Preparation:
         Raises:
             DataError: an entry is missing, unknown, or not what it can be.
         """
+        claims = {"missing": False} | dict(claims)  # which older files do not say
         expected = {field.name for field in fields(cls)} | {"schema"}
         if set(claims) != expected or claims["schema"] != SCHEMA:
             raise DataError(
@@ -148,8 +156,15 @@ class Preparation:
 def constant_columns(data: Data) -> list[str]:
     """The names, or numbers from 1, of a table's columns that hold one value alone."""
     names = _column_names(data)
-    is_constant = data.X.min(0) == data.X.max(0)
+    is_constant = np.nanmin(data.X, 0) == np.nanmax(data.X, 0)
     return [name for name, alone in zip(names, is_constant, strict=True) if alone]
+
+
+def _check_observed(data: Data, source: str | Path) -> None:
+    """Raise if all of a column's values are missing."""
+    if (empty := np.isnan(data.X).all(0)).any():
+        name = _column_names(data)[int(empty.argmax())]
+        raise DataError(f"{source}: expected a value in every column, found none in {name!r}")
 
 
 def _column_names(data: Data) -> Sequence[str]:
@@ -168,7 +183,10 @@ def _check_held(
     X: Shaped[np.ndarray, "n *shape"], data: Data, source: str | Path, purpose: str
 ) -> None:
     """Raise if what became of the data is not finite: they are too large for the purpose."""
-    bad = np.argwhere(~np.isfinite(X))
+    lost = ~np.isfinite(X)
+    if X.shape == data.X.shape:
+        lost &= ~np.isnan(data.X)
+    bad = np.argwhere(lost)
     if not len(bad):
         return
     of, where = data.X, ""
@@ -176,8 +194,8 @@ def _check_held(
         column = int(bad[0][1])
         of, where = data.X[:, column], f" in column {_column_names(data)[column]!r}"
     raise DataError(
-        f"{source}: expected values that are not too large {purpose}, found {of.min():.4g} to "
-        f"{of.max():.4g}{where}: rescale them"
+        f"{source}: expected values that are not too large {purpose}, found {np.nanmin(of):.4g} "
+        f"to {np.nanmax(of):.4g}{where}: rescale them"
     )
 
 
@@ -214,5 +232,6 @@ _CHECKS: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
     "centre": lambda v: _numbers(v, "centre", -math.inf),
     "scale": lambda v: _numbers(v, "scale", 0.0),
     "resized": lambda v: isinstance(v["resized"], bool),
+    "missing": lambda v: isinstance(v["missing"], bool),
 }
 """Whether each entry may be what it is; an entry may rely on those before it."""

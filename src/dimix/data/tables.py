@@ -44,13 +44,13 @@ def csv_blocks(path: Path, wanted: Selection, n_bytes: int) -> Iterator[Data]:
     header = first if _are_names(first, below) else None
     names = header or [str(i) for i in range(len(first))]
     roles = roles_of(names, wanted, path)
-    if len(first) == 1:
+    if len(first) == 1 and not wanted.missing:
         check_gaps(path, "a number everywhere, found a missing value", named=header is not None)
     start = 0
     step = _n_rows(n_bytes, len(first))
     for frame in _csv_frames(path, separator, first, step, named=header is not None):
         frame.columns = names
-        yield _data(frame, roles, path, start, named=header is not None)
+        yield _data(frame, roles, path, start, named=header is not None, missing=wanted.missing)
         start += len(frame)
     _check_any(path, start)
 
@@ -108,7 +108,7 @@ def parquet_blocks(path: Path, wanted: Selection, n_bytes: int) -> Iterator[Data
         for group in range(file.num_row_groups):  # each reader keeps what it has read of the file
             for batch in file.iter_batches(step, [group], read):
                 frame = batch.to_pandas(ignore_metadata=True)
-                yield _data(frame, roles, path, start, named=True)
+                yield _data(frame, roles, path, start, named=True, missing=wanted.missing)
                 start += len(frame)
     _check_any(path, start)
 
@@ -202,11 +202,11 @@ def _check_any(path: Path, n_rows: int) -> None:
         raise DataError(f"{path}: expected rows below the names of the columns, found none")
 
 
-def _data(frame: Any, roles: Roles, path: Path, start: int, *, named: bool) -> Data:
+def _data(frame: Any, roles: Roles, path: Path, start: int, *, named: bool, missing: bool) -> Data:
     columns = [_numbers(frame[name], path, start) for name in roles.data]
     single = all(column.dtype.kind == "f" and column.dtype.itemsize <= 4 for column in columns)
     X = np.stack(columns, axis=1).astype("f4" if single else "f8")
-    check_rows(X, path, roles.data if named else None, start)
+    check_rows(X, path, roles.data if named else None, start, missing=missing)
     names = tuple(map(str, frame[roles.name])) if roles.name is not None else None
     labels = None if roles.label is None else labels_of(frame[roles.label], path, start)
     return Data(X, roles.data if named else None, names, labels)

@@ -154,7 +154,8 @@ def search(
     check_choice("method", method, get_args(Method))
     check_number("n_trials", n_trials, low=1, integer=True)
     check_number("seed", seed, low=0, integer=True)
-    rows = check_array(X, allow_nd=True, ensure_min_samples=2)
+    finite = "allow-nan" if (parameters or {}).get("allow_missing") is True else True
+    rows = check_array(X, allow_nd=True, ensure_min_samples=2, ensure_all_finite=finite)
     fixed = fixed_parameters(model, parameters or {}, rows)
     space = checked_space(model, space, fixed)
     if method == "grid":
