@@ -5,9 +5,10 @@ likelihood; bytes of images stand for 0..255 parts of 255, those of a table for 
 Reconstructions and samples come back as floats in the shape of `X`'s samples.
 """
 
+import re
 import zlib
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, is_dataclass
 from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, get_args
@@ -40,7 +41,7 @@ from dimix.estimators.inputs import (
 from dimix.estimators.layout import warn_of_layout
 from dimix.mixture.estimator.arguments import check_choice, check_no_dates, check_number
 from dimix.mixture.inference.distributed import check_same, from_first, in_use, together
-from dimix.nets import MLP, Architecture, Likelihood, networks, set_units, suited
+from dimix.nets import Architecture, Likelihood, networks, set_units, suited
 from dimix.training import (
     CHUNK,
     EVALUATION,
@@ -257,9 +258,9 @@ class DeepEstimator(
         )
 
     def _shaping(self) -> dict[str, Any]:
-        """What shapes the training besides data, seed and Adam; what is no plain value by its name.
+        """What shapes the training besides data, seed and Adam, as a checkpoint can hold it.
 
-        As far as parameters say it, and with the likelihood and networks that were chosen.
+        The parameters, with the likelihood and the networks that were chosen.
         """
         given = self.get_params(deep=False).items()
         chosen = {"likelihood": self.likelihood_, "architecture": self.networks_}
@@ -400,11 +401,11 @@ class DeepClusterer(ClusterMixin, DeepEstimator):  # type: ignore[misc]
 
 
 def _in_words(value: Any) -> Any:
-    """The value, if it is a number, a text or such; of a dataclass its text, of others the name."""
+    """A number, text or the like as it is; of another value its text or, failing that, its name."""
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or isinstance(value, str | bool | int | float):
         return value
-    if isinstance(value, tuple | list | MLP):
-        return str(value)
+    if isinstance(value, tuple | list) or is_dataclass(value):
+        return re.sub(" at 0x[0-9a-f]+", "", str(value))  # which no other process would share
     return getattr(value, "__qualname__", type(value).__qualname__)

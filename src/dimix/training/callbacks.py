@@ -56,7 +56,7 @@ class DivergedError(RuntimeError):
 
 
 class StopDiverged(Callback):
-    """What else an epoch's end brings, first of all the checkpoint, is for sound networks.
+    """The first at an epoch's end: of networks that diverged nothing else is made there.
 
     Raises:
         DivergedError: the training loss, or a weight after the last step, is not finite.
