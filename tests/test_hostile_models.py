@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load as parse
 
 import dimix
+from dimix.mixture.estimator.fitted import OF_ANOTHER
 from dimix.mixture.estimator.folder import read_folder, write_folder
 from saved_models import KEPT, MODELS, rows
 from tampering import refused, set_entry, tamper
@@ -28,9 +29,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A saved model with every optional part."""
     folder = tmp_path_factory.mktemp("saved") / "model"
     mixture = MODELS["hierarchy"]()
-    hierarchy, labels = mixture.hierarchy_, mixture.component_labels_
-    mixture.partial_fit(X)
-    mixture.hierarchy_, mixture.component_labels_ = hierarchy, labels
+    of_fit = {name: vars(mixture)[name] for name in (*OF_ANOTHER, "component_labels_")}
+    with pytest.warns(UserWarning, match="begins a stream"):
+        mixture.partial_fit(X)
+    vars(mixture).update(of_fit | {"n_iter_": mixture.n_iter_})
     mixture.save(folder)
     return folder
 

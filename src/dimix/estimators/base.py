@@ -59,7 +59,6 @@ from dimix.training import (
     epoch_seed,
     in_chunks,
     own_random_numbers,
-    resolve_precision,
     train,
 )
 
@@ -113,7 +112,6 @@ class DeepEstimator(
         networks_: `architecture`, "mlp" with the widths that it took.
         data_summary_: `n_rows` of the training data, and `min`, `max` and `mean` of its numbers.
         bytes_: whether they were images of bytes.
-        precision_: of the networks in training, "32-true" or "bf16-mixed".
     """
 
     latent_dim: int = 10
@@ -187,8 +185,6 @@ class DeepEstimator(
             self.seed_ = from_first(
                 lambda: int(check_random_state(self.random_state).randint(2**31))
             )
-            device = torch.device(self._ranks().accelerator)
-            self.precision_ = from_first(lambda: resolve_precision(self.precision, device))
         self.sample_shape_, self.data_summary_ = rows.shape[1:], summary_of(rows)
         self.bytes_ = rows.dtype == torch.uint8
         self.networks_ = suited(self.architecture, tuple(self.sample_shape_), len(rows))
@@ -250,7 +246,7 @@ class DeepEstimator(
             seed=self.seed_,
             any_seed=not isinstance(self.random_state, Integral),
             settings=self._shaping(),
-            precision=self.precision_,
+            precision=self.precision,
             ranks=self._ranks(),
             checkpoint_dir=Path(self.checkpoint_dir) if self.checkpoint_dir else None,
             progress=title or None,

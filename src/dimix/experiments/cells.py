@@ -17,7 +17,7 @@ from dimix.experiments.problem import Problem
 from dimix.experiments.rows import Row
 from dimix.metrics import clustering_scores
 from dimix.records import Bundle
-from dimix.training import Device, Ranks
+from dimix.training import Device, Ranks, resolve_precision
 
 DRAWS, PICTURES, POINTS = 10, 10, 2000
 PACKAGES = ("dimix", "torch", "lightning", "scikit-learn", "numpy", "scipy")
@@ -132,7 +132,9 @@ def to_bytes(images: NDArray[Any]) -> NDArray[np.uint8]:
 
 def network_settings(estimator: DeepEstimator) -> dict[str, Any]:
     """The estimator's parameters that shape the result."""
-    settings = estimator.get_params(deep=False) | {"precision": estimator.precision_}
+    device = torch.device(Ranks(estimator.device).accelerator)
+    precision = resolve_precision(estimator.precision, device)
+    settings = estimator.get_params(deep=False) | {"precision": precision}
     return {k: v for k, v in settings.items() if k not in NOT_SETTINGS}
 
 

@@ -29,7 +29,7 @@ from dimix.training.denormals import FlushDenormals
 from dimix.training.identity import DATA, EPOCHS, SCHEDULE, OtherTrainingError, checksum
 from dimix.training.interruption import Interruption
 from dimix.training.plan import Plan, Schedule
-from dimix.training.precision import Precision, resolve_precision
+from dimix.training.precision import Fixed, Precision, resolve_precision
 from dimix.training.quiet import quiet_lightning
 from dimix.training.ranks import Ranks
 from dimix.training.seeds import own_random_numbers
@@ -99,6 +99,8 @@ def train(
     with training.ranks.sharing():
         first = is_first()
         last = from_first(lambda: folder / LAST if folder and (folder / LAST).exists() else None)
+        device = torch.device(training.ranks.accelerator)
+        precision = from_first(lambda: resolve_precision(training.precision, device))
     history = History(x_val, scorer, folder / "curves.csv" if folder and first else None)
     interruption = Interruption()
     refit = [RefitMixture(model, x, training.seed)] if isinstance(model, Algorithm1) else []
@@ -117,14 +119,14 @@ def train(
     rows = RowsModule(x, training.batch_size, training.seed, training.ranks.number)
     model.train()  # Lightning leaves the mode as it finds it
     with quiet_lightning(), own_random_numbers():
-        trainer = make_trainer(training, callbacks)
+        trainer = make_trainer(training, callbacks, precision)
         with interruption.heard(trainer), tensors_alone(last):
             trainer.fit(plan, datamodule=rows, ckpt_path=last, weights_only=True)
     model.eval()
     return history.rows
 
 
-def make_trainer(training: Training, callbacks: list[Callback]) -> Trainer:
+def make_trainer(training: Training, callbacks: list[Callback], precision: Fixed) -> Trainer:
     """Lightning's trainer with its own screen output off and a checkpoint after every epoch."""
     folder, ranks = training.checkpoint_dir, training.ranks
     if folder:
@@ -135,7 +137,7 @@ def make_trainer(training: Training, callbacks: list[Callback]) -> Trainer:
         devices=ranks.devices,
         num_nodes=ranks.num_nodes,
         strategy=ranks.strategy,
-        precision=resolve_precision(training.precision, torch.device(ranks.accelerator)),
+        precision=precision,
         callbacks=callbacks,
         logger=training.logger or False,
         log_every_n_steps=1,  # of steps nothing is logged, and a longer interval is warned of
