@@ -129,6 +129,25 @@ def test_pretrained_start_is_taken(images: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize(
+    ("start", "message"),
+    [
+        (GMVAE(**QUICK), "pretrained must be a fitted GMVAE; found GMVAE"),
+        (GMVAE(**QUICK | {"latent_dim": 2}), "pretrained must have the same latent_dim"),
+        (GMVAE(**QUICK, architecture=(7,)), "pretrained must have .* and networks"),
+    ],
+    ids=["not fitted", "latents", "networks"],
+)
+def test_a_start_that_does_not_fit_is_refused(
+    start: GMVAE, message: str, request: pytest.FixtureRequest, images: np.ndarray
+) -> None:
+    start = clone(start)
+    if "not fitted" not in request.node.name:
+        start.fit(images)
+    with pytest.raises(ValueError, match=message):
+        Algorithm1(**QUICK, pretrained=start).fit(images)
+
+
+@pytest.mark.parametrize(
     ("X", "message"),
     [
         (np.full((4, 3), np.nan), "contains NaN"),
@@ -259,6 +278,7 @@ def test_latents_and_samples_asked_for_are_checked(images: np.ndarray) -> None:
         ("learning_rate", 0.0),
         ("learning_rate", np.inf),
         ("likelihood", "Gaussian"),
+        ("precision", "64"),
     ],
 )
 def test_bad_parameters_are_named(parameter: str, value: object, images: np.ndarray) -> None:

@@ -93,6 +93,15 @@ def test_the_likelihood_is_that_of_rows_as_a_fit_takes_them(white: Any, likeliho
     assert result.fixed["likelihood"] == likelihood
 
 
+def test_missing_values_are_taken_where_the_model_takes_them() -> None:
+    rows, space = X.copy(), {"mean_precision_prior": Range(0.5, 2)}
+    rows[::7, 1] = np.nan
+    fixed = {"allow_missing": True, "n_components": 4}
+    assert search(rows, space, model="mixture", n_trials=1, parameters=fixed).best is not None
+    with pytest.raises(ValueError, match="contains NaN"):
+        search(rows, space, model="mixture", n_trials=1)
+
+
 def _flat(rows: np.ndarray) -> Any:
     import torch
 

@@ -80,11 +80,12 @@ def check_rows(
     where = f"row {first_row + row + 1}"
     if X.ndim == 2:
         where += f", column {columns[place[0]] if columns else place[0] + 1!r}"
-    what = "a missing value" if np.isnan(X[tuple(bad[0])]) else "an infinite value"
+    is_missing = bool(np.isnan(X[tuple(bad[0])]))
+    what = "a missing value" if is_missing else "an infinite value"
+    taken = ", or give the model mixture allow_missing=true" if is_missing and X.ndim == 2 else ""
     raise DataError(
         f"{path}: expected a number everywhere, found {what} in {where} (counted from 1); "
-        f"{len(bad)} such in all: fill them in, leave the rows or columns out, or give the model "
-        "mixture allow_missing=true, which takes missing values"
+        f"{len(bad)} such in all: fill them in, or leave the rows or columns out{taken}"
     )
 
 

@@ -184,7 +184,7 @@ def _check_held(
 ) -> None:
     """Raise if what became of the data is not finite: they are too large for the purpose."""
     lost = ~np.isfinite(X)
-    if X.shape == data.X.shape:
+    if lost.any() and X.shape == data.X.shape:
         lost &= ~np.isnan(data.X)
     bad = np.argwhere(lost)
     if not len(bad):

@@ -41,7 +41,7 @@ class Roles(NamedTuple):
 def csv_blocks(path: Path, wanted: Selection, n_bytes: int) -> Iterator[Data]:
     """Blocks of a text table; its columns have no names if its first line is a row."""
     first, below, separator = first_lines(path)
-    header = first if _are_names(first, below) else None
+    header = first if _is_header(first, below) else None
     names = header or [str(i) for i in range(len(first))]
     roles = roles_of(names, wanted, path)
     if len(first) == 1 and not wanted.missing:
@@ -129,7 +129,7 @@ def first_lines(path: Path) -> tuple[list[str], list[str], str]:
     return first, below, separator
 
 
-def _are_names(first: list[str], below: list[str]) -> bool:
+def _is_header(first: list[str], below: list[str]) -> bool:
     """Whether a first line holds names: no numbers alone, or 0 to P - 1, pandas' own for columns.
 
     0 and 1 are a row, unless no whole numbers are below; so is 0.

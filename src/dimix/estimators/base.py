@@ -5,10 +5,9 @@ likelihood; bytes of images stand for 0..255 parts of 255, those of a table for 
 Reconstructions and samples come back as floats in the shape of `X`'s samples.
 """
 
-import re
 import zlib
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass, is_dataclass
+from dataclasses import KW_ONLY, dataclass
 from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, get_args
@@ -39,6 +38,7 @@ from dimix.estimators.inputs import (
     units_of,
 )
 from dimix.estimators.layout import warn_of_layout
+from dimix.estimators.shaping import shaping
 from dimix.mixture.estimator.arguments import check_choice, check_no_dates, check_number
 from dimix.mixture.inference.distributed import check_same, from_first, in_use, together
 from dimix.nets import Architecture, Likelihood, networks, set_units, suited
@@ -64,13 +64,6 @@ from dimix.training import (
 
 Array = NDArray[np.floating[Any]]
 PAPER_EPOCHS = 100
-
-NOT_SHAPING = (
-    *("epochs", "batch_size", "learning_rate", "random_state"),
-    *("device", "devices", "num_nodes", "precision"),
-    *("checkpoint_dir", "progress", "logger", "pretrained"),
-)
-"""Parameters of the machine, of Adam, and of how a training begins."""
 
 # A dataclass writes the constructor that scikit-learn asks for (every parameter by name, kept
 # as it is) and lets subclasses add to it; identity and representation stay scikit-learn's.
@@ -245,23 +238,13 @@ class DeepEstimator(
             learning_rate=float(self.learning_rate),
             seed=self.seed_,
             any_seed=not isinstance(self.random_state, Integral),
-            settings=self._shaping(),
+            settings=shaping(self),
             precision=self.precision,
             ranks=self._ranks(),
             checkpoint_dir=Path(self.checkpoint_dir) if self.checkpoint_dir else None,
             progress=title or None,
             logger=self.logger,
         )
-
-    def _shaping(self) -> dict[str, Any]:
-        """What shapes the training besides data, seed and Adam, as a checkpoint can hold it.
-
-        The parameters, with the likelihood and the networks that were chosen.
-        """
-        given = self.get_params(deep=False).items()
-        chosen = {"likelihood": self.likelihood_, "architecture": self.networks_}
-        own = {name: value for name, value in given if name not in NOT_SHAPING} | chosen
-        return {name: _in_words(value) for name, value in own.items()}
 
     def _rows(self, X: ArrayLike) -> Tensor:
         """Checked data as flat rows [N, P]."""
@@ -394,14 +377,3 @@ class DeepClusterer(ClusterMixin, DeepEstimator):  # type: ignore[misc]
     def cluster_weights(self) -> NDArray[np.float64]:
         """Mixing weights, [K]."""
         raise NotImplementedError  # abstract
-
-
-def _in_words(value: Any) -> Any:
-    """A number, text or the like as it is; of another value its text or, failing that, its name."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    if value is None or isinstance(value, str | bool | int | float):
-        return value
-    if isinstance(value, tuple | list) or is_dataclass(value):
-        return re.sub(" at 0x[0-9a-f]+", "", str(value))  # which no other process would share
-    return getattr(value, "__qualname__", type(value).__qualname__)

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
+from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 import oracles
 from dimix.mixture import (
+    DirichletProcessGaussianMixture,
     FeatureChunks,
     FullCovariance,
     GaussianFamily,
@@ -21,6 +23,7 @@ from dimix.mixture import (
     update,
 )
 from dimix.mixture.concentration import GammaConcentration
+from dimix.mixture.moves import search
 from dimix.mixture.moves.deleting import propose_deletions
 from dimix.mixture.moves.merging import MergeTable, merge_all
 from dimix.mixture.moves.partition import Partition, Survey, evidence, evidences, survey
@@ -337,6 +340,27 @@ def test_the_bound_never_falls_and_every_kept_move_gains(n_start: int) -> None:
     # Setting aside what is all but empty may cost less than the hundredth of a row it holds.
     assert all(after > before - 0.1 for before, after in pairwise(totals))
     assert (len(totals), result.converged) == (result.n_iter + 1, True)
+
+
+def test_every_kind_is_judged_where_the_search_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also after a birth that was not kept, whose trial was a few updates."""
+    stands = list[bool]()
+    judge = search._Search._try
+
+    def watched(self: search._Search, kind: str, view: Survey) -> bool:
+        stands.append(view.posterior is self.posterior)
+        return judge(self, kind, view)
+
+    monkeypatch.setattr(search._Search, "_try", watched)
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(500, 2))
+    X[:250] += 1.5
+    X[:120, 0] -= 3
+    options = {"tol": 1e-7, "max_iter": 20, "random_state": 0, "init_components": 2}
+    with pytest.warns(ConvergenceWarning):
+        DirichletProcessGaussianMixture(4, **options).fit(X)
+    assert all(stands)
+    assert len(stands) > 10
 
 
 def test_the_truncation_is_kept_even_where_more_components_would_pay() -> None:
