@@ -10,8 +10,9 @@ from sklearn.exceptions import NotFittedError
 
 from dimix import DeepInfiniteMixture, load
 from dimix.data.views import Jitter, RandomWarp
-from dimix.estimators.recipe import UNMOVED
+from dimix.estimators.recipe import UNMOVED, UNMOVED_LAST
 from dimix.metrics import clustering_scores
+from dimix.models import VAE
 from dimix.training import DivergedError
 from dimix.training.moves import posteriors_of_views
 from narrow import narrow
@@ -194,11 +195,29 @@ def test_latents_that_tell_nothing_are_said_to_be() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:the latents tell nothing")  # of noise, after two epochs
-@pytest.mark.parametrize(("architecture", "share"), [("mlp", 0), ((8, 8), 0), ("conv", UNMOVED)])
-def test_convolutions_see_some_images_as_they_are(architecture: object, share: float) -> None:
+@pytest.mark.parametrize(
+    ("architecture", "first"), [("mlp", 0), ((8, 8), 0), ("conv", UNMOVED), ("table", None)]
+)
+def test_networks_see_more_images_as_they_are_in_the_end(
+    architecture: str, first: float | None, monkeypatch: pytest.MonkeyPatch, table: tuple
+) -> None:
+    shares = list[float]()
+    views = VAE.views
+
+    def spied(model: VAE, x: torch.Tensor) -> torch.Tensor:
+        if model.training:
+            shares.append(model.unmoved)
+        return views(model, x)
+
+    monkeypatch.setattr(VAE, "views", spied)
+    quick = QUICK | {"pretrain_epochs": 1, "epochs": 4, "batch_size": 100}
+    if architecture == "table":
+        DeepInfiniteMixture(**quick | {"batch_size": 900}).fit(table[0])
+        assert shares == [0] * 5
+        return
     images = np.random.default_rng(0).integers(0, 256, size=(80, 8, 8), dtype=np.uint8)
-    quick = QUICK | {"pretrain_epochs": 1, "epochs": 1, "architecture": architecture}
-    assert DeepInfiniteMixture(**quick).fit(images).model_.augment == RandomWarp(unmoved=share)
+    DeepInfiniteMixture(**quick, architecture=architecture).fit(images)
+    assert shares == [first] * 4 + [UNMOVED_LAST]
 
 
 def test_images_are_moved_and_tables_are_given_noise(table: tuple) -> None:

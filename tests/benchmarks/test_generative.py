@@ -57,19 +57,11 @@ def test_the_plain_vae_gets_as_many_epochs(problem, network, tmp_path, monkeypat
     assert case["difference"] == pytest.approx(expected, abs=1e-3)
 
 
-def test_one_more_model_sees_images_as_they_are(problem, tmp_path, monkeypatch):
-    def small(**settings):
-        assert settings["augment"].unmoved == 0.25
-        few = {"architecture": (16,), "latent_dim": 2, "pretrain_epochs": 2, "epochs": 3}
-        return DeepInfiniteMixture(**settings | few)
-
-    monkeypatch.setattr(generative, "load_problem", lambda *_: problem)
-    monkeypatch.setattr(generative, "folder_of", lambda _: tmp_path)
-    monkeypatch.setattr(generative, "DeepInfiniteMixture", small)
-    case = generative.unmoved_case(tmp_path, seed=0)
-    assert case["epochs"] == 5
-    page = generative.page({"unmoved": {"cases": {"0": case}}})
-    assert "| 0 | 5 | infinite, a quarter as they are | -" in page
+def test_the_plain_vae_sees_images_as_they_are_when_ours_does(network):
+    unmoved = generative.over_both_trainings(network.estimator, 20)
+    assert [unmoved.share(epoch / 5) for epoch in range(5)] == [0, 0, 0, 0, 0]
+    assert unmoved.begin == pytest.approx((2 + 0.75 * 3) / 5)
+    assert unmoved.last == 0.5
 
 
 @pytest.mark.skipif(not RECORD.exists(), reason="there is no record yet")

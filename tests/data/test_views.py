@@ -21,19 +21,6 @@ def test_the_still_map_changes_nothing() -> None:
     torch.testing.assert_close(RandomWarp(0, 0, 0, 0, 0)(images), images, atol=1e-5, rtol=0)
 
 
-def test_a_share_of_the_images_stays_as_it_is() -> None:
-    images = torch.rand(2_000, 4, 4, 3)
-    stays = (RandomWarp(unmoved=0.25)(images) == images).all(dim=(1, 2, 3))
-    assert float(stays.float().mean()) == pytest.approx(0.25, abs=0.04)
-    torch.testing.assert_close(RandomWarp(unmoved=1.0)(images), images, rtol=0, atol=0)
-
-
-@pytest.mark.parametrize("share", [-0.1, 25, float("nan")])
-def test_what_is_no_share_is_refused(share: float) -> None:
-    with pytest.raises(ValueError, match="unmoved must be a share, from 0 to 1"):
-        RandomWarp(unmoved=share)
-
-
 def test_a_shift_alone_moves_by_up_to_its_share_of_half_the_width() -> None:
     images = torch.zeros(200, 41, 41)
     images[:, 20, 20] = 1

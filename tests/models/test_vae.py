@@ -68,6 +68,22 @@ def test_rough_networks_leave_the_views_exact() -> None:
     torch.testing.assert_close(seen[1], seen[0], rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("n_views", [1, 3])
+def test_a_share_of_the_views_are_the_samples_as_they_are(n_views: int) -> None:
+    model = VAE((2, 2), 2, augment=torch.neg, views=n_views).train()
+    x = torch.rand(2_000, 4) + 1
+    model.unmoved = 0.25
+    views = model.views(x)
+    stays = views[..., 0] > 0
+    assert views.shape == (n_views, 2_000, 4)
+    assert float(stays.float().mean()) == pytest.approx(0.25, abs=0.04)
+    torch.testing.assert_close(views, torch.where(stays[..., None], x, -x), rtol=0, atol=0)
+    if n_views > 1:
+        assert not torch.equal(stays[0], stays[1])  # each view for itself
+    torch.testing.assert_close(model.copies(x), -x.expand(n_views, -1, -1), rtol=0, atol=0)
+    torch.testing.assert_close(model.eval().views(x), x[None], rtol=0, atol=0)
+
+
 def test_importance_weighted_bound_reaches_the_log_evidence() -> None:
     model = VAE((6,), 1)
     x = torch.rand(1, 6)

@@ -31,7 +31,7 @@ class RandomWarp:
     half the width: each is drawn evenly, and is the largest value to either side. bend is the
     standard deviation, as a share of half the width, of how far the knots of a coarse grid are
     moved, and all between them smoothly (after Simard, Steinkraus and Platt 2003). What comes in
-    from outside continues the image's border. A share of the images, ``unmoved``, stays as it is.
+    from outside continues the image's border.
     """
 
     rotation: float = 0.2
@@ -39,21 +39,9 @@ class RandomWarp:
     shear: float = 0.2
     shift: float = 0.1
     bend: float = 0.1
-    unmoved: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.unmoved <= 1:
-            raise ValueError(f"unmoved must be a share, from 0 to 1; found {self.unmoved!r}")
 
     def __call__(self, images: Float[Tensor, "B H W *C"]) -> Float[Tensor, "B H W *C"]:
-        """A copy of each image, moved or not."""
-        moved = self._moved(images)
-        if not self.unmoved:
-            return moved
-        stays = torch.rand(len(images), device=images.device) < self.unmoved
-        return torch.where(stays.view(-1, *[1] * (images.ndim - 1)), images, moved)
-
-    def _moved(self, images: Float[Tensor, "B H W *C"]) -> Float[Tensor, "B H W *C"]:
+        """A moved copy of each image."""
         channels_first = (images[..., None] if images.ndim == 3 else images).movedim(-1, 1)
         grid = self._grid(channels_first)
         moved = grid_sample(channels_first, grid, padding_mode="border", align_corners=False)

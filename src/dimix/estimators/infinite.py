@@ -23,7 +23,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from dimix import models
-from dimix.data.views import Jitter, check_augment
+from dimix.data.views import Jitter, RandomWarp, check_augment
 from dimix.estimators.base import Array, DeepClusterer, LikelihoodMixin, estimator
 from dimix.estimators.recipe import (
     IMAGES,
@@ -31,10 +31,10 @@ from dimix.estimators.recipe import (
     TABLES,
     VIEWS_TOGETHER,
     Recipe,
-    views_of_images,
+    unmoved_images,
     views_of_table,
 )
-from dimix.estimators.settling import overcomplete, settle
+from dimix.estimators.settling import overcomplete, settle, tell_nothing
 from dimix.mixture import (
     MOVES,
     FullCovariance,
@@ -48,9 +48,8 @@ from dimix.nets import MLP, networks
 from dimix.priors import Climb, InfiniteMixture
 from dimix.training import MIXTURE, VIEWS, Scorer, Training, as_float, epoch_seed, train
 from dimix.training.moves import Coarsening, MoveComponents, posteriors, posteriors_of_views
+from dimix.training.unmoved import LeaveUnmoved, Unmoved
 
-TELLS = 1e-4
-"""Latents whose means vary by less than this share of their variances tell nothing about X."""
 PRETRAINING, JOINT = "pretraining", "joint"
 SHAPE_PRETRAINING = ("latent_dim", "likelihood", "architecture", "augment")
 """The parameters that the pre-training depends on, besides data, seed, epochs and Adam."""
@@ -69,14 +68,15 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             all, if there are no more. The others keep N(0, I). Each of them would add to the
             numbers that describe a component, and so to N_eff, though it told nothing.
         coarsening: N_eff, with how many rows' worth of trust a Gaussian shape is taken. "auto"
-            trains with 900, in the end 100 rows (of a table's 450 and 30) for each number that
+            trains with 3,600, in the end 100 rows (of a table's 450 and 30) for each number that
             describes a component, which may be more than there are. The clusters of images are
             those that are left then; the final tree of a table is cut in a clear gap, or else
             at that N_eff.
         augment: a callable that returns random copies of samples [B, ...], "auto" (small
-            warps of images, of which "conv" and networks of one's own see a quarter as they
-            are; for tables noise that goes half as far as neighbours are, or the whole way
-            where there are few rows) or None.
+            warps of images; for tables noise that goes half as far as neighbours are, or the
+            whole way where there are few rows) or None. But for that noise, a half is left as
+            it is in the last quarter of the joint training; for "conv" and networks of one's
+            own, a quarter before.
         views: copies of each sample that a training pass sees.
         sharpness: τ of q(c) = softmax(τ L) in training; 1 is the exact bound's.
         prior_weight: weight of the prior's terms in the joint training, from 1 up.
@@ -147,10 +147,15 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
     def _augment(self, rows: Tensor) -> Augment | None:
         """What makes the views of these flat rows."""
         if self.augment == "auto":
-            if self._of_images:
-                return views_of_images(dense=isinstance(networks(self.networks_), MLP))
-            return views_of_table(rows)
+            return RandomWarp() if self._of_images else views_of_table(rows)
         return self.augment
+
+    @property
+    def _unmoved(self) -> Unmoved:
+        """How many samples the networks see as they are."""
+        if self._views_are_noise:
+            return Unmoved(0, 0, 0)
+        return unmoved_images(dense=isinstance(networks(self.networks_), MLP))
 
     def _train(
         self, rows: Tensor, x_val: Tensor | None, scorer: Scorer | None
@@ -161,12 +166,16 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         training = replace(self._training(), schedule="linear")
         first, second = self.n_epochs(len(rows), images=self._of_images)
         self.model_.prior_weight = self._recipe.prior_weight
+        self.model_.unmoved = self._unmoved.first
         history = train(self.model_, rows, self._step(training, PRETRAINING, first), x_val)
         self.mixed_latents_ = self._most_used(rows)
         self.model_.give_mixture(self._mixture(rows), self.views, self.prior_weight)
         self.component_labels_: NDArray[np.int64] = np.arange(self._truncation)
         mover = self._mover(rows, second)
-        joint = replace(self._step(training, JOINT, second), callbacks=[mover])
+        joint = replace(
+            self._step(training, JOINT, second),
+            callbacks=[mover, LeaveUnmoved(self.model_, self._unmoved)],
+        )
         for row in train(self.model_, rows, joint, x_val, self._columns(scorer)):
             history.append(row | {"epoch": row["epoch"] + first})
         self.moves_ = mover.moves
@@ -271,9 +280,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
 
     def _warn_of_collapse(self, rows: Tensor) -> None:
         """Say so where q(z | x) has become the same for all x."""
-        mean, var = posteriors(self.model_, rows)
-        between, within = mean.var(0, correction=0), var.mean(0)
-        if self.n_clusters_ == 1 < len(rows) and bool((between < TELLS * within).all()):
+        if self.n_clusters_ == 1 < len(rows) and tell_nothing(posteriors(self.model_, rows)):
             warnings.warn(
                 "the latents tell nothing about X (posterior collapse): the decoder takes all that "
                 "varies for noise, and one cluster does not mean that there is no other; "

@@ -8,19 +8,23 @@ from dataclasses import dataclass
 from jaxtyping import Num
 from torch import Tensor
 
-from dimix.data.views import Jitter, RandomWarp
+from dimix.data.views import Jitter
 from dimix.models.vae import Augment
 from dimix.training.moves import Coarsening
+from dimix.training.unmoved import Unmoved
 
 ROUNDS = 20
 """About how often the joint training tries moves: often enough for merges to come one by one."""
 VIEWS_TOGETHER = 2_500
 """After so many minibatches of the joint training, or at its end, moves are judged on views alone:
 those of an image have come together by then."""
-UNMOVED = 0.25
-"""Share of the images that convolutions, or networks of one's own, see as they are. Without, they
-model images as they are, which is what they are asked about later, far worse than moved ones:
-presumably they learn to expect the blur that interpolation leaves."""
+UNMOVED, UNMOVED_LAST = 0.25, 0.5
+"""Share of the images that convolutions, or networks of one's own, see as they are, and that all
+networks see so in the end. Images as they are is what they are asked about later. Without, they
+model these worse than moved ones, convolutions far worse: presumably they learn to expect the blur
+that interpolation leaves. Views bring clusters together, and keep them so."""
+LAST_PART = 0.25
+"""How much of the joint training is its end."""
 TOWARDS_NEIGHBOUR, FEW_TO_LEARN = 0.5, 1_000
 """How far a view of a table's row is from it, as a share of the way to its neighbour; where
 there are so few rows that networks learn each by heart, further, up to the whole way."""
@@ -74,7 +78,7 @@ MANY = Length(26_000, 30, 150)
 IMAGES = Recipe(
     pretraining=Length(3_500, 20, 350),
     joint=(MANY, Length(2_000, 1, 500)),
-    rows_a_number=(900.0, 100.0),
+    rows_a_number=(3_600.0, 100.0),
     prior_weight=1.0,
 )
 """Images are judged by their views, which overlap more than images do, and ask for more rows."""
@@ -91,9 +95,9 @@ N(0, I) would press a few clusters into one Gaussian; images, which views bring 
 not tear apart."""
 
 
-def views_of_images(*, dense: bool) -> Augment:
-    """What makes views of images, for networks that are fully connected or not."""
-    return RandomWarp(unmoved=0.0 if dense else UNMOVED)
+def unmoved_images(*, dense: bool) -> Unmoved:
+    """How many images networks see as they are, fully connected ones or others."""
+    return Unmoved(0.0 if dense else UNMOVED, UNMOVED_LAST, 1 - LAST_PART)
 
 
 def views_of_table(rows: Num[Tensor, "N P"]) -> Augment | None:

@@ -20,6 +20,8 @@ from dimix.training.moves import posteriors
 
 Latents = tuple[Float[Tensor, "N D"], Float[Tensor, "N D"]]
 """Mean and variance of q(z | x) of every row."""
+TELLS = 1e-4
+"""Latents whose means vary by less than this share of their variances tell nothing about X."""
 
 
 def overcomplete(
@@ -56,6 +58,12 @@ def settle(
     if kept_at is not None:
         known = Clusters((_assigned(model, rows).mT @ trained).argmax(1), kept_at)
     return model.mixture.hierarchy(fitted, *judged, weight, known)
+
+
+def tell_nothing(latents: Latents) -> bool:
+    """Whether q(z | x) has become the same for all x."""
+    mean, var = latents
+    return bool((mean.var(0, correction=0) < TELLS * var.mean(0)).all())
 
 
 def _assigned(model: DeepInfiniteMixture, rows: Tensor) -> Float[Tensor, "N T"]:

@@ -38,7 +38,12 @@ class VAE(Model):
     augment: random copies of samples in their own shape; None takes them as they are.
     views: V, how many copies of each sample a training pass sees.
     prior_weight: weight of the prior's terms; the bound stays valid from 1 up.
+
+    Attributes:
+        unmoved: the share of the copies that a training pass leaves as the samples are.
     """
+
+    unmoved: float = 0.0
 
     def __init__(
         self,
@@ -68,7 +73,13 @@ class VAE(Model):
 
     def views(self, x: Float[Tensor, "B P"]) -> Float[Tensor, "V b P"]:
         """Random copies of each sample in training mode, the sample itself otherwise."""
-        return self.copies(x) if self.training else part_of(x)[None]
+        if not self.training:
+            return part_of(x)[None]
+        copies = self.copies(x)
+        if not self.unmoved:
+            return copies
+        stays = torch.rand(len(copies), len(x), 1, device=x.device) < self.unmoved
+        return torch.where(part_of(stays, 1), part_of(x), copies)
 
     def copies(self, x: Float[Tensor, "B P"]) -> Float[Tensor, "V b P"]:
         """Random copies of each sample, if there is what makes them.
