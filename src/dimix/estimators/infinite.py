@@ -27,11 +27,9 @@ from dimix.data.views import Jitter, RandomWarp, check_augment
 from dimix.estimators.base import Array, DeepClusterer, LikelihoodMixin, estimator
 from dimix.estimators.recipe import (
     IMAGES,
-    ROUNDS,
     TABLES,
     VIEWS_TOGETHER,
     Recipe,
-    unmoved_images,
     views_of_table,
 )
 from dimix.estimators.settling import overcomplete, settle, tell_nothing
@@ -68,15 +66,15 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             all, if there are no more. The others keep N(0, I). Each of them would add to the
             numbers that describe a component, and so to N_eff, though it told nothing.
         coarsening: N_eff, with how many rows' worth of trust a Gaussian shape is taken. "auto"
-            trains with 3,600, in the end 100 rows (of a table's 450 and 30) for each number that
+            trains with 3,600, in the end 150 rows (of a table's 450 and 30) for each number that
             describes a component, which may be more than there are. The clusters of images are
             those that are left then; the final tree of a table is cut in a clear gap, or else
             at that N_eff.
         augment: a callable that returns random copies of samples [B, ...], "auto" (small
             warps of images; for tables noise that goes half as far as neighbours are, or the
-            whole way where there are few rows) or None. But for that noise, a half is left as
-            it is in the last quarter of the joint training; for "conv" and networks of one's
-            own, a quarter before.
+            whole way where there are few rows) or None. Of images, half are left as they are in
+            the last quarter of the joint training; for "conv" and networks of one's own, a
+            quarter before.
         views: copies of each sample that a training pass sees.
         sharpness: τ of q(c) = softmax(τ L) in training; 1 is the exact bound's.
         prior_weight: weight of the prior's terms in the joint training, from 1 up.
@@ -153,9 +151,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
     @property
     def _unmoved(self) -> Unmoved:
         """How many samples the networks see as they are."""
-        if self._views_are_noise:
-            return Unmoved(0, 0, 0)
-        return unmoved_images(dense=isinstance(networks(self.networks_), MLP))
+        return self._recipe.unmoved(dense=isinstance(networks(self.networks_), MLP))
 
     def _train(
         self, rows: Tensor, x_val: Tensor | None, scorer: Scorer | None
@@ -192,7 +188,9 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
 
     def _mover(self, rows: Tensor, epochs: int) -> MoveComponents:
         """What happens to the components between epochs of the joint training."""
-        together = min(epochs, VIEWS_TOGETHER / math.ceil(len(rows) / self.batch_size))
+        until = 1 - self._recipe.last_part
+        views_together = VIEWS_TOGETHER / math.ceil(len(rows) / self.batch_size)
+        together = min(until * epochs, views_together)
         return MoveComponents(
             self.model_,
             lambda epoch: self._judged(rows, epoch, min(epoch / together, 1.0)),
@@ -200,7 +198,8 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             kinds=self._kinds,
             fewest=self.n_clusters or 1,
             coarsening=self._coarsening,
-            every=max(1, epochs // ROUNDS),
+            every=self._recipe.every(epochs),
+            until=until,
         )
 
     def _judged(self, rows: Tensor, step: int, share: float = 1.0) -> tuple[Tensor, Tensor]:

@@ -23,8 +23,6 @@ UNMOVED, UNMOVED_LAST = 0.25, 0.5
 networks see so in the end. Images as they are is what they are asked about later. Without, they
 model these worse than moved ones, convolutions far worse: presumably they learn to expect the blur
 that interpolation leaves. Views bring clusters together, and keep them so."""
-LAST_PART = 0.25
-"""How much of the joint training is its end."""
 TOWARDS_NEIGHBOUR, FEW_TO_LEARN = 0.5, 1_000
 """How far a view of a table's row is from it, as a share of the way to its neighbour; where
 there are so few rows that networks learn each by heart, further, up to the whole way."""
@@ -51,12 +49,15 @@ class Recipe:
     of the joint training, in rows for each of the F numbers that describe a component: it falls
     from the first to the second as clusters separate. Clusters that still overlap, once they are
     merged, are drawn together and hardly ever separate again; parts of one can be merged later.
-    prior_weight: of the prior's terms in the pre-training.
+    power: how N_eff falls. last_part: of the joint training, when N_eff and components stay, and
+    some samples are seen as they are. prior_weight: of the prior's terms in the pre-training.
     """
 
     pretraining: Length
     joint: tuple[Length, ...]
     rows_a_number: tuple[float, float]
+    power: float
+    last_part: float
     prior_weight: float
 
     def epochs(self, n_rows: int, batch_size: int) -> tuple[int, int]:
@@ -69,7 +70,17 @@ class Recipe:
     def coarsening(self, n_numbers: int) -> Coarsening:
         """Of the joint training, with components of F numbers."""
         first, last = self.rows_a_number
-        return Coarsening(first * n_numbers, last * n_numbers)
+        return Coarsening(first * n_numbers, last * n_numbers, self.power)
+
+    def every(self, epochs: int) -> int:
+        """After how many epochs of the joint training moves are tried again."""
+        return max(1, int(epochs * (1 - self.last_part)) // ROUNDS)
+
+    def unmoved(self, *, dense: bool) -> Unmoved:
+        """How many samples networks see as they are, fully connected ones or others."""
+        if not self.last_part:
+            return Unmoved(0.0, 0.0, 1.0)
+        return Unmoved(0.0 if dense else UNMOVED, UNMOVED_LAST, 1 - self.last_part)
 
 
 MANY = Length(26_000, 30, 150)
@@ -78,7 +89,9 @@ MANY = Length(26_000, 30, 150)
 IMAGES = Recipe(
     pretraining=Length(3_500, 20, 350),
     joint=(MANY, Length(2_000, 1, 500)),
-    rows_a_number=(3_600.0, 100.0),
+    rows_a_number=(3_600.0, 150.0),
+    power=2.0,
+    last_part=0.25,
     prior_weight=1.0,
 )
 """Images are judged by their views, which overlap more than images do, and ask for more rows."""
@@ -87,17 +100,14 @@ TABLES = Recipe(
     pretraining=Length(2_000, 20, 150),
     joint=(MANY, Length(400, 1, 500)),
     rows_a_number=(450.0, 30.0),
+    power=1.0,
+    last_part=0.0,
     prior_weight=0.25,
 )
 """Views of a table are noise, which brings less together than warps do, so that a Gaussian shape
 is taken with less trust; its rows, whose views differ little, are soon learnt by heart. All of
 N(0, I) would press a few clusters into one Gaussian; images, which views bring together, it does
 not tear apart."""
-
-
-def unmoved_images(*, dense: bool) -> Unmoved:
-    """How many images networks see as they are, fully connected ones or others."""
-    return Unmoved(0.0 if dense else UNMOVED, UNMOVED_LAST, 1 - LAST_PART)
 
 
 def views_of_table(rows: Num[Tensor, "N P"]) -> Augment | None:
