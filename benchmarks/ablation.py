@@ -30,6 +30,7 @@ from benchmarks import scores
 from dimix import DeepInfiniteMixture
 from dimix.data import load
 from dimix.data.base import ImageData
+from dimix.estimators.recipe import UNMOVED
 from dimix.metrics import clustering_scores
 from dimix.priors import InfiniteMixture
 from dimix.records import atomic_write, read_curves
@@ -87,6 +88,12 @@ class AllMoved(DeepInfiniteMixture):
     _unmoved = Unmoved(0.0, 0.0, 1.0)
 
 
+class SomeUnmoved(DeepInfiniteMixture):
+    """A quarter of the images are seen as they are, from the beginning to the end."""
+
+    _unmoved = Unmoved(UNMOVED, UNMOVED, 1.0)
+
+
 class ConstantRate(DeepInfiniteMixture):
     """The learning rate does not fall."""
 
@@ -112,6 +119,7 @@ class _Refits(MoveComponents):
             kinds=(),
             coarsening=estimator._coarsening,
             every=1,
+            until=estimator._recipe.until,
         )
         self.rows = rows
         self.estimator = estimator
@@ -119,9 +127,8 @@ class _Refits(MoveComponents):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         epoch, estimator = trainer.current_epoch + 1, self.estimator
-        assert trainer.max_epochs
         mixture = estimator._mixture(self.rows, epoch)
-        mixture.n_eff.fill_(self.coarsening.n_eff(epoch / trainer.max_epochs))
+        mixture.n_eff.fill_(self.coarsening.n_eff(min(1.0, self.progress(trainer))))
         rng = np.random.RandomState(epoch_seed(self.seed, epoch, MIXTURE))
         mixture.improve(*self.latents(epoch), rng, moves=("merge",))
         _stand_still(mixture)
@@ -132,9 +139,12 @@ def _stand_still(mixture: InfiniteMixture) -> None:
     mixture.fold = lambda statistics, n_objects: None  # type: ignore[method-assign]
 
 
+SOME_UNMOVED = "a quarter of the images as they are"
+
 VARIANTS: Mapping[str, Callable[..., DeepInfiniteMixture]] = {
     "default": DeepInfiniteMixture,
     "no views": partial(DeepInfiniteMixture, augment=None),
+    SOME_UNMOVED: SomeUnmoved,
     "no image as it is": AllMoved,
     "no coarsening (N_eff = N)": WithoutCoarsening,
     "half of N_eff": HalfNEff,
@@ -149,7 +159,7 @@ VARIANTS: Mapping[str, Callable[..., DeepInfiniteMixture]] = {
 }
 
 
-ANEW = {"default", "no views", "constant learning rate"}
+ANEW = {"default", "no views", SOME_UNMOVED, "constant learning rate"}
 """Variants that are pre-trained anew; the others go on from the default's pre-training."""
 
 

@@ -1,8 +1,11 @@
 """Both models on a few images: what is compared, and the committed record."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
+from benchmarks.ablation import SomeUnmoved
 from benchmarks.record import read
 
 from benchmarks import generative
@@ -58,10 +61,29 @@ def test_the_plain_vae_gets_as_many_epochs(problem, network, tmp_path, monkeypat
 
 
 def test_the_plain_vae_sees_images_as_they_are_when_ours_does(network):
-    unmoved = generative.over_both_trainings(network.estimator, 20)
-    assert [unmoved.share(epoch / 5) for epoch in range(5)] == [0, 0, 0, 0, 0]
-    assert unmoved.begin == pytest.approx((2 + 0.75 * 3) / 5)
-    assert unmoved.last == 0.5
+    longer = copy.copy(network.estimator).set_params(epochs=8)
+    unmoved = generative.over_both_trainings(longer, 20)
+    ours = [0.0] * 2 + [longer._unmoved.share(epoch / 8) for epoch in range(8)]
+    assert [unmoved.share(epoch / 10) for epoch in range(10)] == ours
+    assert ours == [0] * 8 + [0.5] * 2
+
+
+def test_one_more_model_sees_images_as_they_are(problem, tmp_path, monkeypatch):
+    fitted = []
+
+    def small(**settings):
+        few = {"architecture": (16,), "latent_dim": 2, "pretrain_epochs": 2, "epochs": 4}
+        fitted.append(SomeUnmoved(**settings | few))
+        return fitted[0]
+
+    monkeypatch.setattr(generative, "load_problem", lambda *_: problem)
+    monkeypatch.setattr(generative, "folder_of", lambda _: tmp_path)
+    monkeypatch.setattr(generative, "SomeUnmoved", small)
+    case = generative.unmoved_case(tmp_path, seed=0)
+    assert fitted[0].model_.unmoved == 0.25  # in the last epoch as well
+    assert case["epochs"] == 6
+    page = generative.page({"unmoved": {"cases": {"0": case}}})
+    assert "| 0 | 6 | infinite, a quarter as they are | -" in page
 
 
 @pytest.mark.skipif(not RECORD.exists(), reason="there is no record yet")

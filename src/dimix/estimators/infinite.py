@@ -188,9 +188,8 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
 
     def _mover(self, rows: Tensor, epochs: int) -> MoveComponents:
         """What happens to the components between epochs of the joint training."""
-        until = 1 - self._recipe.last_part
-        views_together = VIEWS_TOGETHER / math.ceil(len(rows) / self.batch_size)
-        together = min(until * epochs, views_together)
+        until = self._recipe.until
+        together = min(until * epochs, VIEWS_TOGETHER / math.ceil(len(rows) / self.batch_size))
         return MoveComponents(
             self.model_,
             lambda epoch: self._judged(rows, epoch, min(epoch / together, 1.0)),

@@ -16,8 +16,8 @@ from dimix.training.unmoved import Unmoved
 ROUNDS = 20
 """About how often the joint training tries moves: often enough for merges to come one by one."""
 VIEWS_TOGETHER = 2_500
-"""After so many minibatches of the joint training, or at its end, moves are judged on views alone:
-those of an image have come together by then."""
+"""After so many minibatches of the joint training, or when moves end, they are judged on views
+alone: those of an image have come together by then."""
 UNMOVED, UNMOVED_LAST = 0.25, 0.5
 """Share of the images that convolutions, or networks of one's own, see as they are, and that all
 networks see so in the end. Images as they are is what they are asked about later. Without, they
@@ -72,15 +72,20 @@ class Recipe:
         first, last = self.rows_a_number
         return Coarsening(first * n_numbers, last * n_numbers, self.power)
 
+    @property
+    def until(self) -> float:
+        """Where the last part begins, from 0 to 1."""
+        return 1 - self.last_part
+
     def every(self, epochs: int) -> int:
         """After how many epochs of the joint training moves are tried again."""
-        return max(1, int(epochs * (1 - self.last_part)) // ROUNDS)
+        return max(1, int(epochs * self.until) // ROUNDS)
 
     def unmoved(self, *, dense: bool) -> Unmoved:
         """How many samples networks see as they are, fully connected ones or others."""
         if not self.last_part:
             return Unmoved(0.0, 0.0, 1.0)
-        return Unmoved(0.0 if dense else UNMOVED, UNMOVED_LAST, 1 - self.last_part)
+        return Unmoved(0.0 if dense else UNMOVED, UNMOVED_LAST, self.until)
 
 
 MANY = Length(26_000, 30, 150)

@@ -69,8 +69,7 @@ class MoveComponents(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         epoch = trainer.current_epoch + 1
-        assert trainer.max_epochs
-        progress = epoch / (self.until * trainer.max_epochs)
+        progress = self.progress(trainer)
         if epoch % self.every or progress > 1:
             return
         mixture = self.model.mixture
@@ -81,6 +80,11 @@ class MoveComponents(Callback):
         rng = np.random.RandomState(epoch_seed(self.seed, epoch, MIXTURE))
         kept = mixture.improve(mean, var, rng, moves=self.kinds, fewest=self.fewest)
         self.moves += [(epoch, move.kind, move.n_components, move.gain) for move in kept]
+
+    def progress(self, trainer: Trainer) -> float:
+        """How much of the fall of N_eff is over after this epoch; more than 1 in the last part."""
+        assert trainer.max_epochs
+        return (trainer.current_epoch + 1) / max(1.0, self.until * trainer.max_epochs)
 
     def state_dict(self) -> dict[str, Any]:
         return {"moves": self.moves}
