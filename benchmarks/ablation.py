@@ -36,7 +36,6 @@ from dimix.priors import InfiniteMixture
 from dimix.records import atomic_write, read_curves
 from dimix.training import MIXTURE, Training, epoch_seed
 from dimix.training.moves import Coarsening, MoveComponents, posteriors
-from dimix.training.unmoved import Unmoved
 
 ROWS, SEEDS = 10_000, 3
 RECORD = ROOT / "results" / "infinite-mnist" / "ablation.json"
@@ -85,13 +84,13 @@ class TwiceNEff(ScaledNEff):
 class AllMoved(DeepInfiniteMixture):
     """No image is seen as it is, not in the end either."""
 
-    _unmoved = Unmoved(0.0, 0.0, 1.0)
+    _unmoved = 0.0, 0.0
 
 
 class SomeUnmoved(DeepInfiniteMixture):
     """A quarter of the images are seen as they are, from the beginning to the end."""
 
-    _unmoved = Unmoved(UNMOVED, UNMOVED, 1.0)
+    _unmoved = UNMOVED, UNMOVED
 
 
 class ConstantRate(DeepInfiniteMixture):
@@ -102,7 +101,14 @@ class ConstantRate(DeepInfiniteMixture):
 
 
 class WithRefits(DeepInfiniteMixture):
-    """Algorithm 1's way: between epochs a new mixture, within them none of its updates."""
+    """Algorithm 1's way: between epochs a new mixture, within them none of its updates.
+
+    There is no finish, in which the mixture would stand still.
+    """
+
+    def n_epochs(self, n_rows: int, *, images: bool) -> tuple[int, int, int]:
+        """As the default's, without a finish."""
+        return *super().n_epochs(n_rows, images=images)[:2], 0
 
     def _mover(self, rows: Tensor, epochs: int) -> MoveComponents:
         return _Refits(self, rows)
@@ -119,7 +125,6 @@ class _Refits(MoveComponents):
             kinds=(),
             coarsening=estimator._coarsening,
             every=1,
-            until=estimator._recipe.until,
         )
         self.rows = rows
         self.estimator = estimator
@@ -127,8 +132,9 @@ class _Refits(MoveComponents):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         epoch, estimator = trainer.current_epoch + 1, self.estimator
+        assert trainer.max_epochs
         mixture = estimator._mixture(self.rows, epoch)
-        mixture.n_eff.fill_(self.coarsening.n_eff(min(1.0, self.progress(trainer))))
+        mixture.n_eff.fill_(self.coarsening.n_eff(epoch / trainer.max_epochs))
         rng = np.random.RandomState(epoch_seed(self.seed, epoch, MIXTURE))
         mixture.improve(*self.latents(epoch), rng, moves=("merge",))
         _stand_still(mixture)
@@ -166,7 +172,7 @@ ANEW = {"default", "no views", SOME_UNMOVED, "constant learning rate"}
 def folder_of(variant: str, seed: int, base: Path) -> Path:
     """A folder for the variant's checkpoints; what it does as the default does is linked there."""
     alike = [] if variant in ANEW else ["pretraining"]
-    alike += ["joint"] if variant == "no hierarchy" else []
+    alike += ["joint", "finish"] if variant == "no hierarchy" else []
     folder = base / f"seed{seed}" / variant
     folder.mkdir(parents=True, exist_ok=True)
     for step in alike:

@@ -11,7 +11,7 @@ results/infinite-mnist/generative.json and .md.
 """
 
 import argparse
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,27 +29,40 @@ from dimix.experiments.problem import Problem, load_problem
 from dimix.models import VAE, Model
 from dimix.records import atomic_write
 from dimix.training import Training, average_terms, own_random_numbers, train
-from dimix.training.unmoved import LeaveUnmoved, Unmoved
 
 SEEDS = (0,)
 
 
 def plain_vae(
-    rows: Tensor, shape: tuple[int, ...], training: Training, latent_dim: int, unmoved: Unmoved
+    rows: Tensor, shape: tuple[int, ...], latent_dim: int, steps: Iterable[tuple[Training, float]]
 ) -> VAE:
-    """A VAE trained on views of images, and on as many as they are."""
+    """A VAE trained in steps on views of images, a share of which are left as they are in each."""
+    trainings = list(steps)
     with own_random_numbers():
-        torch.manual_seed(training.seed)
+        torch.manual_seed(trainings[0][0].seed)
         vae = VAE(shape, latent_dim, augment=RandomWarp())
-    train(vae, rows, replace(training, callbacks=[LeaveUnmoved(vae, unmoved)]))
+    for training, vae.unmoved in trainings:
+        train(vae, rows, training)
     return vae
 
 
-def over_both_trainings(ours: DeepInfiniteMixture, n_rows: int) -> Unmoved:
-    """How many images ours sees as they are, by the progress of both its trainings together."""
-    first, second = ours.n_epochs(n_rows, images=True)
-    unmoved = ours._unmoved
-    return replace(unmoved, begin=(first + unmoved.begin * second) / (first + second))
+def steps_of_ours(
+    ours: DeepInfiniteMixture, n_rows: int, folder: Path
+) -> Iterator[tuple[Training, float]]:
+    """Our trainings, the first two as one, and the share of images that each leaves as they are."""
+    *before, finish = ours.n_epochs(n_rows, images=True)
+    lengths = {"before": sum(before), "finish": finish}
+    for (name, epochs), unmoved in zip(lengths.items(), ours._unmoved, strict=True):
+        training = Training(
+            epochs=epochs,
+            batch_size=ours.batch_size,
+            learning_rate=ours.learning_rate,
+            seed=int(ours.random_state),
+            schedule="linear",
+            checkpoint_dir=folder / name,
+            progress=f"VAE on views, seed {ours.random_state}",
+        )
+        yield training, unmoved
 
 
 def terms(model: Model, rows: Tensor) -> dict[str, float]:
@@ -67,17 +80,8 @@ def case(data_dir: Path, seed: int) -> Case:
     ours: Any = network_of(problem, seed).estimator
     epochs = len(ours.history_)
     rows, test = flat(problem, "train"), flat(problem, "test")
-    training = Training(
-        epochs=epochs,
-        batch_size=ours.batch_size,
-        learning_rate=ours.learning_rate,
-        seed=seed,
-        schedule="linear",
-        checkpoint_dir=folder_of(seed) / "vae-on-views",
-        progress=f"VAE on views, seed {seed}",
-    )
-    shape, unmoved = problem.train.images.shape[1:], over_both_trainings(ours, len(rows))
-    vae = plain_vae(rows, shape, training, ours.latent_dim, unmoved)
+    steps = steps_of_ours(ours, len(rows), folder_of(seed) / "vae-on-views")
+    vae = plain_vae(rows, problem.train.images.shape[1:], ours.latent_dim, steps)
     found = {"infinite": terms(ours.model_, test), "vae": terms(vae, test)}
     difference = rounded(found["infinite"]["bound"] - found["vae"]["bound"])
     return {"epochs": epochs, **found, "difference": difference}

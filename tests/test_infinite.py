@@ -44,16 +44,16 @@ def fitted(table: tuple[np.ndarray, np.ndarray]) -> DeepInfiniteMixture:
 
 def test_few_rows_are_seen_more_often():
     model = DeepInfiniteMixture()
-    assert model.n_epochs(1_000_000, images=True) == (20, 30)
-    assert model.n_epochs(55_000, images=True) == (20, 121)
-    assert model.n_epochs(4_000, images=True) == (224, 150)
-    assert model.n_epochs(4_000, images=False) == (128, 150)
-    assert model.n_epochs(1_442, images=True) == (350, 355)
-    assert model.n_epochs(700, images=False) == (150, 150)
-    assert model.n_epochs(256, images=False) == (150, 400)
-    assert model.n_epochs(100, images=False) == (150, 500)
+    assert model.n_epochs(1_000_000, images=True) == (20, 30, 4)
+    assert model.n_epochs(55_000, images=True) == (20, 121, 15)
+    assert model.n_epochs(4_000, images=True) == (224, 150, 19)
+    assert model.n_epochs(4_000, images=False) == (128, 150, 0)
+    assert model.n_epochs(1_442, images=True) == (350, 355, 44)
+    assert model.n_epochs(700, images=False) == (150, 150, 0)
+    assert model.n_epochs(256, images=False) == (150, 400, 0)
+    assert model.n_epochs(100, images=False) == (150, 500, 0)
     model = DeepInfiniteMixture(pretrain_epochs=3, epochs=4)
-    assert model.n_epochs(100, images=True) == (3, 4)
+    assert model.n_epochs(100, images=True) == (3, 4, 0)
 
 
 def test_it_finds_the_clusters(fitted: DeepInfiniteMixture, table: tuple) -> None:
@@ -209,22 +209,23 @@ def shares(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return shares
 
 
-BRIEF = QUICK | {"pretrain_epochs": 1, "epochs": 4, "batch_size": 900}
+BRIEF = QUICK | {"pretrain_epochs": 1, "epochs": 8, "batch_size": 900}
 
 
-@pytest.mark.filterwarnings("ignore:the latents tell nothing")  # of noise, after five epochs
+@pytest.mark.filterwarnings("ignore:the latents tell nothing")  # of noise, after ten epochs
 @pytest.mark.parametrize(("architecture", "first"), [("mlp", 0), ((8, 8), 0), ("conv", UNMOVED)])
 def test_networks_see_more_images_as_they_are_in_the_end(
     architecture: object, first: float, shares: list[float]
 ) -> None:
     images = np.random.default_rng(0).integers(0, 256, size=(80, 8, 8), dtype=np.uint8)
-    DeepInfiniteMixture(**BRIEF, architecture=architecture).fit(images)
-    assert shares == [first] * 4 + [UNMOVED_LAST]
+    model = DeepInfiniteMixture(**BRIEF, architecture=architecture).fit(images)
+    assert shares == [first] * 9 + [UNMOVED_LAST]
+    assert [row["epoch"] for row in model.history_] == list(range(1, 11))
 
 
 def test_rows_of_a_table_are_given_noise_until_the_end(table: tuple, shares: list[float]) -> None:
     DeepInfiniteMixture(**BRIEF).fit(table[0])
-    assert shares == [0] * 5
+    assert shares == [0] * 9
 
 
 def test_images_are_moved_and_tables_are_given_noise(table: tuple) -> None:
@@ -264,10 +265,10 @@ def test_views_decide_but_where_they_are_noise(
         return posteriors_of_views(model, rows, seed, share)
 
     monkeypatch.setattr("dimix.estimators.infinite.posteriors_of_views", spied)
-    quick = QUICK | {"pretrain_epochs": 1, "epochs": 4}
+    quick = QUICK | {"pretrain_epochs": 1, "epochs": 3}
     images = np.random.default_rng(0).integers(0, 256, size=(80, 8, 8), dtype=np.uint8)
     of_images = DeepInfiniteMixture(**quick).fit(images)
-    assert len(set(seeds)) == len(seeds) == 4  # after each epoch but the last, and for the tree
+    assert len(set(seeds)) == len(seeds) == 4  # after each epoch, and for the tree
     assert shares == expected
     of_a_table = DeepInfiniteMixture(**quick).fit(table[0])
     assert len(seeds) == 4
@@ -276,7 +277,7 @@ def test_views_decide_but_where_they_are_noise(
     assert load(tmp_path / "model").hierarchy_.are_kept
     assert not of_a_table.hierarchy_.are_kept
     warped = DeepInfiniteMixture(**quick, augment=lambda rows: rows).fit(table[0])
-    assert len(seeds) == 9  # of a table components move until the end
+    assert len(seeds) == 8
     assert not warped.hierarchy_.are_kept
 
 

@@ -1,7 +1,5 @@
 """Both models on a few images: what is compared, and the committed record."""
 
-import copy
-
 import numpy as np
 import pytest
 import torch
@@ -12,6 +10,7 @@ from benchmarks import generative
 from dimix import DeepInfiniteMixture
 from dimix.experiments.networks import TrainedNetwork
 from dimix.experiments.problem import Problem, Split
+from dimix.models import VAE
 from dimix.training import average_terms
 
 RECORD = generative.RUN / "generative.json"
@@ -31,7 +30,7 @@ def network(problem):
         latent_dim=2,
         n_components=4,
         pretrain_epochs=2,
-        epochs=3,
+        epochs=8,
         batch_size=8,
         likelihood="bernoulli",
         progress=False,
@@ -48,31 +47,35 @@ def test_the_terms_are_those_of_the_loss_at_weight_one(problem, network):
     assert weighted == pytest.approx(-loss, abs=1e-3)
 
 
-def test_the_plain_vae_gets_as_many_epochs(problem, network, tmp_path, monkeypatch):
+def test_the_plain_vae_gets_as_many_epochs_and_the_same_views(
+    problem, network, tmp_path, monkeypatch
+):
+    shares = []
+    views = VAE.views
+
+    def spied(model, x):
+        if model.training:
+            shares.append(model.unmoved)
+        return views(model, x)
+
+    monkeypatch.setattr(VAE, "views", spied)
     monkeypatch.setattr(generative, "load_problem", lambda *_: problem)
     monkeypatch.setattr(generative, "network_of", lambda *_: network)
     monkeypatch.setattr(generative, "folder_of", lambda _: tmp_path)
     case = generative.case(tmp_path, seed=0)
-    assert case["epochs"] == 5
-    checkpoint = torch.load(tmp_path / "vae-on-views" / "last.ckpt", weights_only=True)
-    assert checkpoint["epoch"] + 1 == 5
+    assert case["epochs"] == 11
+    assert shares == [0] * 10 * 3 + [0.5] * 3  # three minibatches an epoch
+    finish = torch.load(tmp_path / "vae-on-views" / "finish" / "last.ckpt", weights_only=True)
+    assert finish["epoch"] + 1 == 1
     expected = case["infinite"]["bound"] - case["vae"]["bound"]
     assert case["difference"] == pytest.approx(expected, abs=1e-3)
-
-
-def test_the_plain_vae_sees_images_as_they_are_when_ours_does(network):
-    longer = copy.copy(network.estimator).set_params(epochs=8)
-    unmoved = generative.over_both_trainings(longer, 20)
-    ours = [0.0] * 2 + [longer._unmoved.share(epoch / 8) for epoch in range(8)]
-    assert [unmoved.share(epoch / 10) for epoch in range(10)] == ours
-    assert ours == [0] * 8 + [0.5] * 2
 
 
 def test_one_more_model_sees_images_as_they_are(problem, tmp_path, monkeypatch):
     fitted = []
 
     def small(**settings):
-        few = {"architecture": (16,), "latent_dim": 2, "pretrain_epochs": 2, "epochs": 4}
+        few = {"architecture": (16,), "latent_dim": 2, "pretrain_epochs": 2, "epochs": 8}
         fitted.append(SomeUnmoved(**settings | few))
         return fitted[0]
 
@@ -80,10 +83,10 @@ def test_one_more_model_sees_images_as_they_are(problem, tmp_path, monkeypatch):
     monkeypatch.setattr(generative, "folder_of", lambda _: tmp_path)
     monkeypatch.setattr(generative, "SomeUnmoved", small)
     case = generative.unmoved_case(tmp_path, seed=0)
-    assert fitted[0].model_.unmoved == 0.25  # in the last epoch as well
-    assert case["epochs"] == 6
+    assert fitted[0].model_.unmoved == 0.25  # in the finish as well
+    assert case["epochs"] == 11
     page = generative.page({"unmoved": {"cases": {"0": case}}})
-    assert "| 0 | 6 | infinite, a quarter as they are | -" in page
+    assert "| 0 | 11 | infinite, a quarter as they are | -" in page
 
 
 @pytest.mark.skipif(not RECORD.exists(), reason="there is no record yet")

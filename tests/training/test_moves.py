@@ -37,35 +37,6 @@ def test_n_eff_falls_in_equal_ratios() -> None:
     assert at == pytest.approx([800, 400, 200, 100])
 
 
-def test_n_eff_falls_faster_at_first() -> None:
-    at = [Coarsening(1_600.0, 100.0, power=2).n_eff(progress) for progress in (0, 1 / 2, 1)]
-    assert at == pytest.approx([1_600, 200, 100])
-
-
-@pytest.mark.parametrize(("epochs", "expected"), [(4, [4, 1, 1, 1]), (1, [1])])
-def test_components_stay_in_the_last_part(
-    model: DeepInfiniteMixture, x: Tensor, epochs: int, expected: list[float]
-) -> None:
-    tried, n_eff = list[int](), list[float]()
-
-    def latents(epoch: int) -> tuple[Tensor, Tensor]:
-        tried.append(epoch)
-        return posteriors(model, x)
-
-    def score() -> dict[str, float]:
-        n_eff.append(float(model.mixture.n_eff))
-        return {}
-
-    falling = Coarsening(16 * N, N)
-    mover = MoveComponents(
-        model, latents, 0, kinds=("merge",), coarsening=falling, every=1, until=0.5
-    )
-    training = Training(epochs=epochs, batch_size=N, learning_rate=1e-3, seed=0, callbacks=[mover])
-    train(model, x, training, scorer=score)
-    assert tried == [1, 2][:epochs]
-    assert n_eff == pytest.approx([N * times for times in expected])
-
-
 def test_moves_are_judged_on_the_latents_given(model: DeepInfiniteMixture, x: Tensor) -> None:
     seen: list[tuple[Tensor, Tensor]] = []
 

@@ -27,7 +27,10 @@ from dimix.data.views import Jitter, RandomWarp, check_augment
 from dimix.estimators.base import Array, DeepClusterer, LikelihoodMixin, estimator
 from dimix.estimators.recipe import (
     IMAGES,
+    ROUNDS,
     TABLES,
+    UNMOVED,
+    UNMOVED_LAST,
     VIEWS_TOGETHER,
     Recipe,
     views_of_table,
@@ -46,9 +49,8 @@ from dimix.nets import MLP, networks
 from dimix.priors import Climb, InfiniteMixture
 from dimix.training import MIXTURE, VIEWS, Scorer, Training, as_float, epoch_seed, train
 from dimix.training.moves import Coarsening, MoveComponents, posteriors, posteriors_of_views
-from dimix.training.unmoved import LeaveUnmoved, Unmoved
 
-PRETRAINING, JOINT = "pretraining", "joint"
+PRETRAINING, JOINT, FINISH = "pretraining", "joint", "finish"
 SHAPE_PRETRAINING = ("latent_dim", "likelihood", "architecture", "augment")
 """The parameters that the pre-training depends on, besides data, seed, epochs and Adam."""
 BEGIN, END = 0, 2**31
@@ -66,15 +68,14 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             all, if there are no more. The others keep N(0, I). Each of them would add to the
             numbers that describe a component, and so to N_eff, though it told nothing.
         coarsening: N_eff, with how many rows' worth of trust a Gaussian shape is taken. "auto"
-            trains with 3,600, in the end 150 rows (of a table's 450 and 30) for each number that
+            trains with 900, in the end 100 rows (of a table's 450 and 30) for each number that
             describes a component, which may be more than there are. The clusters of images are
             those that are left then; the final tree of a table is cut in a clear gap, or else
             at that N_eff.
         augment: a callable that returns random copies of samples [B, ...], "auto" (small
             warps of images; for tables noise that goes half as far as neighbours are, or the
             whole way where there are few rows) or None. Of images, half are left as they are in
-            the last quarter of the joint training; for "conv" and networks of one's own, a
-            quarter before.
+            the fourth step; for "conv" and networks of one's own, a quarter before.
         views: copies of each sample that a training pass sees.
         sharpness: τ of q(c) = softmax(τ L) in training; 1 is the exact bound's.
         prior_weight: weight of the prior's terms in the joint training, from 1 up.
@@ -82,7 +83,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         pretrain_epochs, epochs: of the first and the third step; None takes as many as make
             3,500 (images; 2,000 of a table) and 26,000 minibatches, within 20 to 350 (150) and
             30 to 150; the third step has more than 150 where there are so few samples that they
-            would not make 2,000 (400) minibatches.
+            would not make 2,000 (400) minibatches. The fourth, of images, has an eighth of it.
 
     Attributes, besides those of `DeepClusterer`:
         n_clusters_: the number of clusters.
@@ -149,9 +150,10 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         return self.augment
 
     @property
-    def _unmoved(self) -> Unmoved:
-        """How many samples the networks see as they are."""
-        return self._recipe.unmoved(dense=isinstance(networks(self.networks_), MLP))
+    def _unmoved(self) -> tuple[float, float]:
+        """The share of the samples that networks see as they are, before the finish and in it."""
+        dense = isinstance(networks(self.networks_), MLP)
+        return (UNMOVED if self._of_images and not dense else 0.0), UNMOVED_LAST
 
     def _train(
         self, rows: Tensor, x_val: Tensor | None, scorer: Scorer | None
@@ -160,21 +162,21 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         if callable(self.augment):
             check_augment(self.augment, as_float(rows[:2]).unflatten(1, self.sample_shape_))
         training = replace(self._training(), schedule="linear")
-        first, second = self.n_epochs(len(rows), images=self._of_images)
+        first, second, third = self.n_epochs(len(rows), images=self._of_images)
         self.model_.prior_weight = self._recipe.prior_weight
-        self.model_.unmoved = self._unmoved.first
+        self.model_.unmoved, unmoved_last = self._unmoved
         history = train(self.model_, rows, self._step(training, PRETRAINING, first), x_val)
         self.mixed_latents_ = self._most_used(rows)
         self.model_.give_mixture(self._mixture(rows), self.views, self.prior_weight)
         self.component_labels_: NDArray[np.int64] = np.arange(self._truncation)
-        mover = self._mover(rows, second)
-        joint = replace(
-            self._step(training, JOINT, second),
-            callbacks=[mover, LeaveUnmoved(self.model_, self._unmoved)],
-        )
-        for row in train(self.model_, rows, joint, x_val, self._columns(scorer)):
-            history.append(row | {"epoch": row["epoch"] + first})
+        mover, columns = self._mover(rows, second), self._columns(scorer)
+        joint = replace(self._step(training, JOINT, second), callbacks=[mover])
+        history += _after(first, train(self.model_, rows, joint, x_val, columns))
         self.moves_ = mover.moves
+        if third:
+            self.model_.unmoved = unmoved_last
+            finish = self._step(training, FINISH, third)
+            history += _after(first + second, train(self.model_, rows, finish, x_val, columns))
         self._settle(rows)
         self._warn_of_collapse(rows)
         return history
@@ -188,8 +190,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
 
     def _mover(self, rows: Tensor, epochs: int) -> MoveComponents:
         """What happens to the components between epochs of the joint training."""
-        until = self._recipe.until
-        together = min(until * epochs, VIEWS_TOGETHER / math.ceil(len(rows) / self.batch_size))
+        together = min(epochs, VIEWS_TOGETHER / math.ceil(len(rows) / self.batch_size))
         return MoveComponents(
             self.model_,
             lambda epoch: self._judged(rows, epoch, min(epoch / together, 1.0)),
@@ -197,8 +198,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             kinds=self._kinds,
             fewest=self.n_clusters or 1,
             coarsening=self._coarsening,
-            every=self._recipe.every(epochs),
-            until=until,
+            every=max(1, epochs // ROUNDS),
         )
 
     def _judged(self, rows: Tensor, step: int, share: float = 1.0) -> tuple[Tensor, Tensor]:
@@ -237,10 +237,12 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             training, epochs=epochs, settings=settings, checkpoint_dir=folder, progress=title
         )
 
-    def n_epochs(self, n_rows: int, *, images: bool) -> tuple[int, int]:
-        """Epochs of the pre-training and of the joint training on so many rows."""
-        first, second = (IMAGES if images else TABLES).epochs(n_rows, int(self.batch_size))
-        return int(self.pretrain_epochs or first), int(self.epochs or second)
+    def n_epochs(self, n_rows: int, *, images: bool) -> tuple[int, int, int]:
+        """Epochs of the pre-training, the joint training and the finish on so many rows."""
+        recipe = IMAGES if images else TABLES
+        first, second = recipe.epochs(n_rows, int(self.batch_size))
+        joint = int(self.epochs or second)
+        return int(self.pretrain_epochs or first), joint, recipe.finishing(joint)
 
     @property
     def _of_images(self) -> bool:
@@ -397,3 +399,8 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         components = torch.multinomial(weights, n_samples, replacement=True, generator=generator)
         z = self.model_.mixture.sample(components, generator)
         return self.inverse_transform(z.numpy()), self.component_labels_[components.numpy()]
+
+
+def _after(epochs: int, history: list[dict[str, float]]) -> list[dict[str, float]]:
+    """The history of a training that follows so many epochs."""
+    return [row | {"epoch": row["epoch"] + epochs} for row in history]

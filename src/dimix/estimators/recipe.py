@@ -11,16 +11,15 @@ from torch import Tensor
 from dimix.data.views import Jitter
 from dimix.models.vae import Augment
 from dimix.training.moves import Coarsening
-from dimix.training.unmoved import Unmoved
 
 ROUNDS = 20
 """About how often the joint training tries moves: often enough for merges to come one by one."""
 VIEWS_TOGETHER = 2_500
-"""After so many minibatches of the joint training, or when moves end, they are judged on views
-alone: those of an image have come together by then."""
+"""After so many minibatches of the joint training, or at its end, moves are judged on views alone:
+those of an image have come together by then."""
 UNMOVED, UNMOVED_LAST = 0.25, 0.5
 """Share of the images that convolutions, or networks of one's own, see as they are, and that all
-networks see so in the end. Images as they are is what they are asked about later. Without, they
+networks see so in the finish. Images as they are is what they are asked about later. Without, they
 model these worse than moved ones, convolutions far worse: presumably they learn to expect the blur
 that interpolation leaves. Views bring clusters together, and keep them so."""
 TOWARDS_NEIGHBOUR, FEW_TO_LEARN = 0.5, 1_000
@@ -49,15 +48,14 @@ class Recipe:
     of the joint training, in rows for each of the F numbers that describe a component: it falls
     from the first to the second as clusters separate. Clusters that still overlap, once they are
     merged, are drawn together and hardly ever separate again; parts of one can be merged later.
-    power: how N_eff falls. last_part: of the joint training, when N_eff and components stay, and
-    some samples are seen as they are. prior_weight: of the prior's terms in the pre-training.
+    finish: epochs of the training that follows with some samples as they are, as a share of those
+    of the joint training. prior_weight: of the prior's terms in the pre-training.
     """
 
     pretraining: Length
     joint: tuple[Length, ...]
     rows_a_number: tuple[float, float]
-    power: float
-    last_part: float
+    finish: float
     prior_weight: float
 
     def epochs(self, n_rows: int, batch_size: int) -> tuple[int, int]:
@@ -67,25 +65,14 @@ class Recipe:
             max(length.epochs(n_rows, batch_size) for length in self.joint),
         )
 
+    def finishing(self, joint_epochs: int) -> int:
+        """Epochs of the finish after so many of the joint training."""
+        return round(self.finish * joint_epochs)
+
     def coarsening(self, n_numbers: int) -> Coarsening:
         """Of the joint training, with components of F numbers."""
         first, last = self.rows_a_number
-        return Coarsening(first * n_numbers, last * n_numbers, self.power)
-
-    @property
-    def until(self) -> float:
-        """Where the last part begins, from 0 to 1."""
-        return 1 - self.last_part
-
-    def every(self, epochs: int) -> int:
-        """After how many epochs of the joint training moves are tried again."""
-        return max(1, int(epochs * self.until) // ROUNDS)
-
-    def unmoved(self, *, dense: bool) -> Unmoved:
-        """How many samples networks see as they are, fully connected ones or others."""
-        if not self.last_part:
-            return Unmoved(0.0, 0.0, 1.0)
-        return Unmoved(0.0 if dense else UNMOVED, UNMOVED_LAST, self.until)
+        return Coarsening(first * n_numbers, last * n_numbers)
 
 
 MANY = Length(26_000, 30, 150)
@@ -94,9 +81,8 @@ MANY = Length(26_000, 30, 150)
 IMAGES = Recipe(
     pretraining=Length(3_500, 20, 350),
     joint=(MANY, Length(2_000, 1, 500)),
-    rows_a_number=(3_600.0, 150.0),
-    power=2.0,
-    last_part=0.25,
+    rows_a_number=(900.0, 100.0),
+    finish=1 / 8,
     prior_weight=1.0,
 )
 """Images are judged by their views, which overlap more than images do, and ask for more rows."""
@@ -105,8 +91,7 @@ TABLES = Recipe(
     pretraining=Length(2_000, 20, 150),
     joint=(MANY, Length(400, 1, 500)),
     rows_a_number=(450.0, 30.0),
-    power=1.0,
-    last_part=0.0,
+    finish=0.0,
     prior_weight=0.25,
 )
 """Views of a table are noise, which brings less together than warps do, so that a Gaussian shape

@@ -23,18 +23,16 @@ Latents = Callable[[int], tuple[Tensor, Tensor]]
 class Coarsening:
     """N_eff while the networks and the mixture train.
 
-    It falls from ``first`` to ``last``, so that merges come one by one as the networks bring
-    clusters apart: in equal ratios with ``power`` 1, faster at first and slower in the end with
-    more.
+    It falls from ``first`` to ``last`` in equal ratios, so that merges come one by one as the
+    networks bring clusters apart.
     """
 
     first: float
     last: float
-    power: float = 1.0
 
     def n_eff(self, progress: float) -> float:
-        """N_eff when so much of its fall, from 0 to 1, is over."""
-        return self.last * math.pow(self.first / self.last, (1 - progress) ** self.power)
+        """N_eff when so much of the training, from 0 to 1, is over."""
+        return self.first * math.pow(self.last / self.first, progress)
 
 
 class MoveComponents(Callback):
@@ -42,8 +40,7 @@ class MoveComponents(Callback):
 
     They are judged on ``latents``, of rows as they are or of random views of them.
 
-    At each of these epochs, the N_eff of the bound goes on along ``coarsening``, of which
-    ``until`` is the end, as a part of the training; after that components stay. Moves leave
+    At each of these epochs, the N_eff of the bound goes on along ``coarsening``. Moves leave
     ``fewest`` components.
 
     ``moves`` holds (epoch, kind, components after it, gain in nats) of each that was kept; it
@@ -60,31 +57,25 @@ class MoveComponents(Callback):
         fewest: int = 1,
         coarsening: Coarsening,
         every: int,
-        until: float = 1.0,
     ) -> None:
         self.model, self.latents, self.seed = model, latents, seed
         self.kinds, self.fewest, self.every = kinds, fewest, every
-        self.coarsening, self.until = coarsening, until
+        self.coarsening = coarsening
         self.moves: list[tuple[int, str, int, float]] = []
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         epoch = trainer.current_epoch + 1
-        progress = self.progress(trainer)
-        if epoch % self.every or progress > 1:
+        if epoch % self.every:
             return
+        assert trainer.max_epochs
         mixture = self.model.mixture
-        mixture.n_eff.fill_(self.coarsening.n_eff(progress))
+        mixture.n_eff.fill_(self.coarsening.n_eff(epoch / trainer.max_epochs))
         if not self.kinds:
             return
         mean, var = self.latents(epoch)
         rng = np.random.RandomState(epoch_seed(self.seed, epoch, MIXTURE))
         kept = mixture.improve(mean, var, rng, moves=self.kinds, fewest=self.fewest)
         self.moves += [(epoch, move.kind, move.n_components, move.gain) for move in kept]
-
-    def progress(self, trainer: Trainer) -> float:
-        """How much of the fall of N_eff is over after this epoch; more than 1 in the last part."""
-        assert trainer.max_epochs
-        return (trainer.current_epoch + 1) / max(1.0, self.until * trainer.max_epochs)
 
     def state_dict(self) -> dict[str, Any]:
         return {"moves": self.moves}
