@@ -132,26 +132,34 @@ def test_the_seed_decides(table: tuple) -> None:
     assert not np.array_equal(one.transform(table[0]), other.transform(table[0]))
 
 
-def test_a_stopped_fit_goes_on_to_the_same_end(table: tuple, tmp_path: Path) -> None:
-    quick = QUICK | {"pretrain_epochs": 3, "epochs": 6}
-    whole = DeepInfiniteMixture(**quick).fit(table[0])
+@pytest.mark.filterwarnings("ignore:the latents tell nothing")  # of noise, after few epochs
+@pytest.mark.parametrize("calls", [3, 12, 14])  # of images, 13 and 14 are the finish
+@pytest.mark.parametrize("of_images", [False, True])
+def test_a_stopped_fit_goes_on_to_the_same_end(
+    table: tuple, tmp_path: Path, calls: int, of_images: bool
+) -> None:
+    images = np.random.default_rng(0).integers(0, 256, size=(80, 8, 8), dtype=np.uint8)
+    X = images if of_images else table[0][:300]
+    quick = QUICK | {"pretrain_epochs": 3, "epochs": 12 if of_images else 14}
+    whole = DeepInfiniteMixture(**quick).fit(X)
 
     class StopError(Exception):
         pass
 
     def stop(model: DeepInfiniteMixture) -> dict[str, float]:
-        calls.append(1)
-        if len(calls) == 3:
+        epochs.append(1)
+        if len(epochs) == calls:
             raise StopError
         return {}
 
-    calls: list[int] = []
+    epochs: list[int] = []
     with pytest.raises(StopError):
-        DeepInfiniteMixture(**quick, checkpoint_dir=tmp_path).fit(table[0], scorer=stop)
-    again = DeepInfiniteMixture(**quick, checkpoint_dir=tmp_path).fit(table[0])
-    np.testing.assert_array_equal(whole.transform(table[0]), again.transform(table[0]))
+        DeepInfiniteMixture(**quick, checkpoint_dir=tmp_path).fit(X, scorer=stop)
+    again = DeepInfiniteMixture(**quick, checkpoint_dir=tmp_path).fit(X)
+    np.testing.assert_array_equal(whole.transform(X), again.transform(X))
     np.testing.assert_array_equal(whole.labels_, again.labels_)
     assert whole.moves_ == again.moves_
+    assert [row["epoch"] for row in whole.history_] == [row["epoch"] for row in again.history_]
 
 
 @pytest.mark.parametrize(
