@@ -46,7 +46,7 @@ def fits(devices: int) -> dict[str, np.ndarray]:
         ("gmvae", images(), GMVAE(**quick, epochs=2, y_kl_min=0.5)),
         ("algorithm1", images(), Algorithm1(**quick, epochs=2, gumbel="hard")),
         ("conv", images(), VAE(**quick, epochs=1, architecture="conv")),
-        ("views", images(), DeepInfiniteMixture(**quick, pretrain_epochs=2, epochs=2, views=2)),
+        ("views", images(), DeepInfiniteMixture(**quick, pretrain_epochs=2, epochs=5, views=2)),
         ("noise", table(), DeepInfiniteMixture(**quick, pretrain_epochs=2, epochs=2)),
         ("moves", table(), DeepInfiniteMixture(**quick | MOVING)),
     ):

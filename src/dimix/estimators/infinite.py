@@ -1,12 +1,13 @@
 """The flagship as an estimator: encoder, decoder and infinite mixture on one bound.
 
-A fit is four steps, each visible in `history_`:
+A fit is five steps, each visible in `history_`:
 
     1. pre-train    a VAE with the prior N(0, I), on views of the data
     2. mixture      an overcomplete infinite mixture on the latents that it uses most
     3. joint        networks by gradients and mixture by conjugate updates on the same bound,
                     with births, splits, merges and deletions between epochs, while N_eff falls
-    4. settle       networks at rest: an overcomplete mixture again, and the tree from its
+    4. finish       of images: a little more of the same, half of them as they are, without moves
+    5. settle       networks at rest: an overcomplete mixture again, and the tree from its
                     components to the clusters of the joint training and on
 """
 
