@@ -13,7 +13,7 @@ from dimix.data.views import Jitter, RandomWarp
 from dimix.estimators.recipe import UNMOVED, UNMOVED_LAST
 from dimix.metrics import clustering_scores
 from dimix.models import VAE
-from dimix.training import DivergedError
+from dimix.training import DivergedError, train
 from dimix.training.moves import posteriors_of_views
 from narrow import narrow
 
@@ -46,7 +46,7 @@ def test_few_rows_are_seen_more_often():
     model = DeepInfiniteMixture()
     assert model.n_epochs(1_000_000, images=True) == (20, 30, 4)
     assert model.n_epochs(55_000, images=True) == (20, 121, 15)
-    assert model.n_epochs(4_000, images=True) == (224, 150, 19)
+    assert model.n_epochs(4_000, images=True) == (179, 150, 19)
     assert model.n_epochs(4_000, images=False) == (128, 150, 0)
     assert model.n_epochs(1_442, images=True) == (350, 355, 44)
     assert model.n_epochs(700, images=False) == (150, 150, 0)
@@ -163,7 +163,11 @@ def test_a_stopped_fit_goes_on_to_the_same_end(
 
 
 @pytest.mark.parametrize(
-    "change", [{"n_clusters": 2}, {"prior_weight": 4.0}, {"moves": False}, {"augment": None}]
+    "change",
+    [
+        *({"n_clusters": 2}, {"prior_weight": 4.0}, {"moves": False}, {"augment": None}),
+        {"pretrain_prior_weight": 1.0},
+    ],
 )
 def test_a_checkpoint_of_other_parameters_is_refused(
     change: dict, table: tuple, tmp_path: Path
@@ -177,6 +181,21 @@ def test_a_checkpoint_of_other_parameters_is_refused(
     assert {file: file.read_bytes() for file in tmp_path.rglob("*.ckpt")} == written
     again = DeepInfiniteMixture(**given).fit(table[0])
     np.testing.assert_array_equal(first.transform(table[0]), again.transform(table[0]))
+
+
+@pytest.mark.parametrize(("given", "first"), [(None, 0.25), (0.5, 0.5)])
+def test_each_training_has_its_weight_of_the_prior(
+    given: float | None, first: float, table: tuple, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spied(model: VAE, *further: object) -> list[dict[str, float]]:
+        weights.append(model.prior_weight)
+        return train(model, *further)
+
+    weights = list[float]()
+    monkeypatch.setattr("dimix.estimators.infinite.train", spied)
+    quick = QUICK | {"pretrain_epochs": 1, "epochs": 1, "pretrain_prior_weight": given}
+    DeepInfiniteMixture(**quick).fit(table[0])
+    assert weights == [first, 1.5]
 
 
 def test_divergence_of_the_joint_training_is_said(table: tuple, tmp_path: Path) -> None:
@@ -299,6 +318,7 @@ def test_views_decide_but_where_they_are_noise(
         ("views", 0),
         ("sharpness", 0.5),
         ("prior_weight", 0.0),
+        ("pretrain_prior_weight", 0.0),
         ("moves", ("jump",)),
         ("pretrain_epochs", 0),
         ("epochs", 0),

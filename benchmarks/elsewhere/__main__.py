@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 from benchmarks.elsewhere.data import DATA_SETS
-from benchmarks.elsewhere.methods import METHODS, case
+from benchmarks.elsewhere.methods import METHODS, ON_SOME, case
 from benchmarks.elsewhere.table import write_table
 from benchmarks.record import read, run_missing
 
@@ -20,6 +20,11 @@ SETTINGS = {
     "parameters": "the defaults",
     "threads": torch.get_num_threads(),
 }
+
+
+def methods_of(name: str) -> list[str]:
+    """The methods that cluster a data set."""
+    return [method for method in METHODS if name in ON_SOME.get(method, (name,))]
 
 
 def main() -> None:
@@ -35,7 +40,7 @@ def main() -> None:
     for seed in range(SEEDS):
         for name in names:
             data = DATA_SETS[name]()
-            for method in METHODS:
+            for method in methods_of(name):
                 run = {f"{name}, seed {seed}": partial(case, method, data, seed)}
                 run_missing(arguments.out, method, SETTINGS, run)
                 write_table(read(arguments.out), arguments.out.with_suffix(".md"))

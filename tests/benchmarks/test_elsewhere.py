@@ -6,11 +6,13 @@ from zipfile import ZipFile
 import numpy as np
 import pytest
 from benchmarks.elsewhere import data, methods
+from benchmarks.elsewhere.__main__ import methods_of
 from benchmarks.elsewhere.embeddings import SIZE, embedder
 from benchmarks.elsewhere.table import write_table
 from benchmarks.record import read
 from sklearn.neighbors import KNeighborsClassifier
 
+DEEP = methods.OURS, methods.OURS_LIGHTLY
 RECORD = Path(__file__).parents[2] / "results" / "benchmarks" / "elsewhere.json"
 
 
@@ -28,11 +30,18 @@ def test_a_table_is_on_the_scale_of_the_rows_to_train_on():
     assert np.bincount(made.test_labels).tolist() == [12, 12]
 
 
-@pytest.mark.parametrize("method", [m for m in methods.METHODS if m != methods.OURS])
+@pytest.mark.parametrize("method", [m for m in methods.METHODS if not m.startswith(methods.OURS)])
 def test_every_method_tells_two_groups_apart(method):
     case = methods.case(method, two_groups(), seed=0)
     assert case["test"]["acc"] == case["train"]["acc"] == 1
     assert (case["rows"], case["classes"], case["shape"]) == (96, 2, [12])
+
+
+def test_a_lighter_prior_is_tried_on_a_few_images_alone():
+    assert methods.OURS_LIGHTLY in methods_of("characters")
+    assert methods_of("wine") == [m for m in methods.METHODS if m != methods.OURS_LIGHTLY]
+    weights = [methods.METHODS[m](two_groups(), 0).pretrain_prior_weight for m in DEEP]
+    assert weights == [None, methods.LIGHT]
 
 
 @pytest.fixture

@@ -52,7 +52,10 @@ from dimix.training import MIXTURE, VIEWS, Scorer, Training, as_float, epoch_see
 from dimix.training.moves import Coarsening, MoveComponents, posteriors, posteriors_of_views
 
 PRETRAINING, JOINT, FINISH = "pretraining", "joint", "finish"
-SHAPE_PRETRAINING = ("latent_dim", "likelihood", "architecture", "augment")
+SHAPE_PRETRAINING = (
+    *("latent_dim", "likelihood", "architecture", "augment"),
+    "pretrain_prior_weight",
+)
 """The parameters that the pre-training depends on, besides data, seed, epochs and Adam."""
 BEGIN, END = 0, 2**31
 """Where the seeds of the mixtures before and after the joint training come from."""
@@ -80,9 +83,11 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         views: copies of each sample that a training pass sees.
         sharpness: τ of q(c) = softmax(τ L) in training; 1 is the exact bound's.
         prior_weight: weight of the prior's terms in the joint training, from 1 up.
+        pretrain_prior_weight: the same in the first step, above 0; None takes 1 for images and
+            0.25 for a table. With less, few images of many kinds are told apart better.
         moves: True, False, or some of "birth", "split", "merge", "delete".
         pretrain_epochs, epochs: of the first and the third step; None takes as many as make
-            3,500 (images; 2,000 of a table) and 26,000 minibatches, within 20 to 350 (150) and
+            2,800 (images; 2,000 of a table) and 26,000 minibatches, within 20 to 350 (150) and
             30 to 150; the third step has more than 150 where there are so few samples that they
             would not make 2,000 (400) minibatches. The fourth, of images, has an eighth of it.
 
@@ -106,6 +111,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
     prior_weight: float = 1.5
     moves: bool | tuple[str, ...] = True
     pretrain_epochs: int | None = None
+    pretrain_prior_weight: float | None = None
 
     _answers: ClassVar[tuple[str, ...]] = (
         *("history_", "labels_", "moves_"),
@@ -120,6 +126,9 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             check_number(name, getattr(self, name), low=1)
         if self.pretrain_epochs is not None:
             check_number("pretrain_epochs", self.pretrain_epochs, low=1, integer=True)
+        if self.pretrain_prior_weight is not None:
+            weight = self.pretrain_prior_weight
+            check_number("pretrain_prior_weight", weight, low=0, closed=False)
         if self.coarsening != "auto":
             check_number("coarsening", self.coarsening, low=0, closed=False)
         if self.augment not in ("auto", None) and not callable(self.augment):
@@ -164,7 +173,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             check_augment(self.augment, as_float(rows[:2]).unflatten(1, self.sample_shape_))
         training = replace(self._training(), schedule="linear")
         first, second, third = self.n_epochs(len(rows), images=self._of_images)
-        self.model_.prior_weight = self._recipe.prior_weight
+        self.model_.prior_weight = float(self.pretrain_prior_weight or self._recipe.prior_weight)
         self.model_.unmoved, unmoved_last = self._unmoved
         history = train(self.model_, rows, self._step(training, PRETRAINING, first), x_val)
         self.mixed_latents_ = self._most_used(rows)

@@ -79,7 +79,7 @@ MANY = Length(26_000, 30, 150)
 """Of the joint training, but where there are so few rows that another length is longer."""
 
 IMAGES = Recipe(
-    pretraining=Length(3_500, 20, 350),
+    pretraining=Length(2_800, 20, 350),
     joint=(MANY, Length(2_000, 1, 500)),
     rows_a_number=(900.0, 100.0),
     finish=1 / 8,
