@@ -12,7 +12,7 @@ from benchmarks.elsewhere.table import write_table
 from benchmarks.record import read
 from sklearn.neighbors import KNeighborsClassifier
 
-DEEP = methods.OURS, methods.OURS_LIGHTLY
+DEEP = methods.OURS, methods.OURS_LIGHTLY, methods.OURS_LONGER
 RECORD = Path(__file__).parents[2] / "results" / "benchmarks" / "elsewhere.json"
 
 
@@ -37,11 +37,13 @@ def test_every_method_tells_two_groups_apart(method):
     assert (case["rows"], case["classes"], case["shape"]) == (96, 2, [12])
 
 
-def test_a_lighter_prior_is_tried_on_a_few_images_alone():
-    assert methods.OURS_LIGHTLY in methods_of("characters")
-    assert methods_of("wine") == [m for m in methods.METHODS if m != methods.OURS_LIGHTLY]
-    weights = [methods.METHODS[m](two_groups(), 0).pretrain_prior_weight for m in DEEP]
-    assert weights == [None, methods.LIGHT]
+def test_other_parameters_than_the_defaults_are_tried_on_a_few_images_alone():
+    assert methods_of("characters") == list(methods.METHODS)
+    assert [m for m in methods_of("digits") if m.startswith(methods.OURS)] == list(DEEP[:2])
+    assert [m for m in methods_of("wine") if m.startswith(methods.OURS)] == [methods.OURS]
+    models = [methods.METHODS[m](two_groups(), 0) for m in DEEP]
+    assert [model.pretrain_prior_weight for model in models] == [None, 0.25, 0.25]
+    assert [model.epochs for model in models] == [None, None, 370]
 
 
 @pytest.fixture
