@@ -17,7 +17,7 @@ from benchmarks.record import read, run_missing
 SEEDS = 3
 SETTINGS = {
     "held_out": "every fifth row of each class",
-    "parameters": "the defaults",
+    "parameters": "the defaults but where named",
     "threads": torch.get_num_threads(),
 }
 
