@@ -2,7 +2,7 @@
 
 Of some images, also ours with a pre-training that is bound less to N(0, I), and trained longer.
 
-Labels only score. K-means and the finite mixture are told the number of classes; the other two
+Labels only score. K-means and the finite mixture are told the number of classes; the others
 are not.
 """
 

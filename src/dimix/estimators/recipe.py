@@ -96,8 +96,8 @@ TABLES = Recipe(
 )
 """Views of a table are noise, which brings less together than warps do, so that a Gaussian shape
 is taken with less trust; its rows, whose views differ little, are soon learnt by heart. All of
-N(0, I) would press a few clusters into one Gaussian; images, which views bring together, it does
-not tear apart."""
+N(0, I) would press a few clusters into one Gaussian, as it does a few images of many kinds; most
+images, which views bring together, it does not."""
 
 
 def views_of_table(rows: Num[Tensor, "N P"]) -> Augment | None:
