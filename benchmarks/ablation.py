@@ -63,9 +63,8 @@ class ScaledNEff(DeepInfiniteMixture):
 
     factor: float
 
-    @property
-    def _coarsening(self) -> Coarsening:
-        usual = super()._coarsening
+    def _coarsening(self, n_rows: int) -> Coarsening:
+        usual = super()._coarsening(n_rows)
         return replace(usual, first=self.factor * usual.first, last=self.factor * usual.last)
 
 
@@ -123,7 +122,7 @@ class _Refits(MoveComponents):
             lambda _: posteriors(estimator.model_, rows),
             estimator.seed_,
             kinds=(),
-            coarsening=estimator._coarsening,
+            coarsening=estimator._coarsening(len(rows)),
             every=1,
         )
         self.rows = rows

@@ -183,9 +183,9 @@ def test_a_checkpoint_of_other_parameters_is_refused(
     np.testing.assert_array_equal(first.transform(table[0]), again.transform(table[0]))
 
 
-@pytest.mark.parametrize(("given", "first"), [(None, 0.25), (0.5, 0.5)])
+@pytest.mark.parametrize(("given", "first"), [({}, 0.25), ({"pretrain_prior_weight": 0.5}, 0.5)])
 def test_each_training_has_its_weight_of_the_prior(
-    given: float | None, first: float, table: tuple, monkeypatch: pytest.MonkeyPatch
+    given: dict, first: float, table: tuple, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def spied(model: VAE, *further: object) -> list[dict[str, float]]:
         weights.append(model.prior_weight)
@@ -193,7 +193,7 @@ def test_each_training_has_its_weight_of_the_prior(
 
     weights = list[float]()
     monkeypatch.setattr("dimix.estimators.infinite.train", spied)
-    quick = QUICK | {"pretrain_epochs": 1, "epochs": 1, "pretrain_prior_weight": given}
+    quick = QUICK | {"pretrain_epochs": 1, "epochs": 1} | given
     DeepInfiniteMixture(**quick).fit(table[0])
     assert weights == [first, 1.5]
 

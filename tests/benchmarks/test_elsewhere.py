@@ -12,7 +12,7 @@ from benchmarks.elsewhere.table import write_table
 from benchmarks.record import read
 from sklearn.neighbors import KNeighborsClassifier
 
-DEEP = methods.OURS, methods.OURS_LIGHTLY, methods.OURS_LONGER
+DEEP = methods.OURS, methods.OURS_WHOLLY, methods.OURS_LONGER
 RECORD = Path(__file__).parents[2] / "results" / "benchmarks" / "elsewhere.json"
 
 
@@ -42,7 +42,7 @@ def test_other_parameters_than_the_defaults_are_tried_on_a_few_images_alone():
     assert [m for m in methods_of("digits") if m.startswith(methods.OURS)] == list(DEEP[:2])
     assert [m for m in methods_of("wine") if m.startswith(methods.OURS)] == [methods.OURS]
     models = [methods.METHODS[m](two_groups(), 0) for m in DEEP]
-    assert [model.pretrain_prior_weight for model in models] == [None, 0.25, 0.25]
+    assert [model.pretrain_prior_weight for model in models] == [0.25, 1.0, 0.25]
     assert [model.epochs for model in models] == [None, None, 370]
 
 

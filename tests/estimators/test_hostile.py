@@ -59,6 +59,7 @@ CONFIGS: dict[str, tuple[str, Any, str]] = {
     "mixed none": ("mixture.mixed", [], "'mixture.mixed' must be rising"),
     "mixed words": ("mixture.mixed", "all", "'mixture.mixed' must be"),
     "mixed fewer": ("mixture.mixed", [1], "'mixture.n_features' must be 1, the latents"),
+    "trained": ("mixture.trained_n_eff", 0, "'mixture.trained_n_eff' must be"),
     "climb": ("mixture.climb.n_rows", 0, "'mixture.climb.n_rows' must be >= 1"),
 }
 

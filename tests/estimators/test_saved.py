@@ -1,5 +1,6 @@
 """A saved deep model comes back to the bit, and what it does not need stays behind."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,11 +71,16 @@ def test_cuts_come_back(tmp_path: Path) -> None:
     for k in range(1, len(model.hierarchy_.leaves) + 1):
         one, other = (m.cut(n_clusters=k).predict_proba(X) for m in (model, loaded))
         assert same(one, other)
-    assert model.hierarchy_.trained_n_eff == loaded.hierarchy_.trained_n_eff > 0
     assert model.cut("auto").n_clusters_ == loaded.cut("auto").n_clusters_
     at_the_end = round_trip(model, tmp_path / "cut")
     assert at_the_end.n_clusters_ == model.n_clusters_
     assert same(at_the_end.labels_, labels)  # those of the fit, whatever the cut
+
+
+def test_where_the_training_ended_comes_back_whatever_the_recipe_is_by_then(tmp_path: Path) -> None:
+    model = fitted("DeepInfiniteMixture")
+    model.hierarchy_ = replace(model.hierarchy_, trained_n_eff=123.0)
+    assert round_trip(model, tmp_path / "model").hierarchy_.trained_n_eff == 123.0
 
 
 def test_a_mixture_of_some_latents_comes_back(tmp_path: Path) -> None:

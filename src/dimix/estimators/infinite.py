@@ -72,10 +72,10 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             all, if there are no more. The others keep N(0, I). Each of them would add to the
             numbers that describe a component, and so to N_eff, though it told nothing.
         coarsening: N_eff, with how many rows' worth of trust a Gaussian shape is taken. "auto"
-            trains with 900, in the end 100 rows (of a table's 450 and 30) for each number that
-            describes a component, which may be more than there are. The clusters of images are
-            those that are left then; the final tree of a table is cut in a clear gap, or else
-            at that N_eff.
+            trains with 900 rows for each number that describes a component, which may be more
+            than there are, and in the end with those that there are, within 20 to 100 (of a
+            table with 450, in the end 30). The clusters of images are those that are left then;
+            the final tree of a table is cut in a clear gap, or else at that N_eff.
         augment: a callable that returns random copies of samples [B, ...], "auto" (small
             warps of images; for tables noise that goes half as far as neighbours are, or the
             whole way where there are few rows) or None. Of images, half are left as they are in
@@ -83,8 +83,8 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         views: copies of each sample that a training pass sees.
         sharpness: τ of q(c) = softmax(τ L) in training; 1 is the exact bound's.
         prior_weight: weight of the prior's terms in the joint training, from 1 up.
-        pretrain_prior_weight: the same in the first step, above 0; None takes 1 for images and
-            0.25 for a table. With less, few images of many kinds are told apart better.
+        pretrain_prior_weight: the same in the first step, above 0. All of N(0, I), 1, would
+            press the clusters of few samples into one Gaussian.
         moves: True, False, or some of "birth", "split", "merge", "delete".
         pretrain_epochs, epochs: of the first and the third step; None takes as many as make
             2,800 (images; 2,000 of a table) and 26,000 minibatches, within 20 to 350 (150) and
@@ -111,7 +111,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
     prior_weight: float = 1.5
     moves: bool | tuple[str, ...] = True
     pretrain_epochs: int | None = None
-    pretrain_prior_weight: float | None = None
+    pretrain_prior_weight: float = 0.25
 
     _answers: ClassVar[tuple[str, ...]] = (
         *("history_", "labels_", "moves_"),
@@ -126,9 +126,8 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             check_number(name, getattr(self, name), low=1)
         if self.pretrain_epochs is not None:
             check_number("pretrain_epochs", self.pretrain_epochs, low=1, integer=True)
-        if self.pretrain_prior_weight is not None:
-            weight = self.pretrain_prior_weight
-            check_number("pretrain_prior_weight", weight, low=0, closed=False)
+        weight = self.pretrain_prior_weight
+        check_number("pretrain_prior_weight", weight, low=0, closed=False)
         if self.coarsening != "auto":
             check_number("coarsening", self.coarsening, low=0, closed=False)
         if self.augment not in ("auto", None) and not callable(self.augment):
@@ -173,7 +172,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             check_augment(self.augment, as_float(rows[:2]).unflatten(1, self.sample_shape_))
         training = replace(self._training(), schedule="linear")
         first, second, third = self.n_epochs(len(rows), images=self._of_images)
-        self.model_.prior_weight = float(self.pretrain_prior_weight or self._recipe.prior_weight)
+        self.model_.prior_weight = float(self.pretrain_prior_weight)
         self.model_.unmoved, unmoved_last = self._unmoved
         history = train(self.model_, rows, self._step(training, PRETRAINING, first), x_val)
         self.mixed_latents_ = self._most_used(rows)
@@ -207,7 +206,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             self.seed_,
             kinds=self._kinds,
             fewest=self.n_clusters or 1,
-            coarsening=self._coarsening,
+            coarsening=self._coarsening(len(rows)),
             every=max(1, epochs // ROUNDS),
         )
 
@@ -280,13 +279,12 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
     def _truncation(self) -> int:
         return max(self.n_components, self.n_clusters or 1)
 
-    @property
-    def _coarsening(self) -> Coarsening:
-        """N_eff of the joint training."""
+    def _coarsening(self, n_rows: int) -> Coarsening:
+        """N_eff of the joint training on so many rows."""
         if self.coarsening != "auto":
             return Coarsening(float(self.coarsening), float(self.coarsening))
         n_numbers = FullCovariance(int(self.mixed_latents_.sum())).n_features
-        return self._recipe.coarsening(n_numbers)
+        return self._recipe.coarsening(n_rows, n_numbers)
 
     def _warn_of_collapse(self, rows: Tensor) -> None:
         """Say so where q(z | x) has become the same for all x."""
@@ -300,7 +298,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
 
     def _weight(self, rows: Tensor) -> float:
         """How often each row counts in a mixture of all: several times, if N_eff begins above N."""
-        return max(1.0, self._coarsening.first / len(rows))
+        return max(1.0, self._coarsening(len(rows)).first / len(rows))
 
     def _overcomplete(self, rows: Tensor, step: int) -> MixturePosterior:
         """An infinite mixture of all rows, from a start of T components."""
@@ -314,7 +312,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             self._overcomplete(rows, step),
             *posteriors(self.model_, rows),
             Climb(n_rows=len(rows), views=self.views, sharpness=self.sharpness),
-            self._coarsening.first,
+            self._coarsening(len(rows)).first,
             self._mixed,
         )
 
@@ -332,7 +330,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         Where objects counted several times, the tree begins where they count once, or where the
         training ended: what it would tell apart above that, it has no objects for.
         """
-        end = self._coarsening.last
+        end = self._coarsening(len(rows)).last
         tree = settle(
             self.model_,
             rows,
@@ -342,7 +340,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             weight=self._weight(rows),
             kept_at=end if self._keeps_clusters else None,
         )
-        self.hierarchy_ = self._as_trained(tree.begun_at(max(float(len(rows)), end)))
+        self.hierarchy_ = self._as_trained(tree.begun_at(max(float(len(rows)), end)), end)
         if self.n_clusters:
             self.cut(n_clusters=self.hierarchy_.supported(self.n_clusters))
         elif self.coarsening == "auto":
@@ -350,9 +348,8 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         else:
             self.cut(n_eff=self.coarsening)
 
-    def _as_trained(self, tree: Hierarchy) -> Hierarchy:
-        """The tree, with what the training says of it."""
-        end = self._coarsening.last
+    def _as_trained(self, tree: Hierarchy, end: float) -> Hierarchy:
+        """The tree, with what the training, whose N_eff ended there, says of it."""
         return replace(tree, trained_n_eff=end, are_kept=self._keeps_clusters)
 
     def cut(

@@ -44,19 +44,20 @@ class Length:
 class Recipe:
     """How the networks and the mixture are trained on rows of one kind.
 
-    pretraining: of the VAE. joint: of both together; the longest of these. rows_a_number: N_eff
-    of the joint training, in rows for each of the F numbers that describe a component: it falls
-    from the first to the second as clusters separate. Clusters that still overlap, once they are
-    merged, are drawn together and hardly ever separate again; parts of one can be merged later.
-    finish: epochs of the training that follows with some samples as they are, as a share of those
-    of the joint training. prior_weight: of the prior's terms in the pre-training.
+    pretraining: of the VAE. joint: of both together; the longest of these. first, fewest, most:
+    N_eff of the joint training, in rows for each of the F numbers that describe a component. It
+    falls, as clusters separate, from the first to as many rows as there are, within the others.
+    Clusters that still overlap, once they are merged, are drawn together and hardly ever separate
+    again; parts of one can be merged later. finish: epochs of the training that follows with some
+    samples as they are, as a share of those of the joint training.
     """
 
     pretraining: Length
     joint: tuple[Length, ...]
-    rows_a_number: tuple[float, float]
+    first: float
+    fewest: float
+    most: float
     finish: float
-    prior_weight: float
 
     def epochs(self, n_rows: int, batch_size: int) -> tuple[int, int]:
         """Of the pre-training and of the joint training on so many rows."""
@@ -69,10 +70,10 @@ class Recipe:
         """Epochs of the finish after so many of the joint training."""
         return round(self.finish * joint_epochs)
 
-    def coarsening(self, n_numbers: int) -> Coarsening:
-        """Of the joint training, with components of F numbers."""
-        first, last = self.rows_a_number
-        return Coarsening(first * n_numbers, last * n_numbers)
+    def coarsening(self, n_rows: int, n_numbers: int) -> Coarsening:
+        """Of the joint training on so many rows, with components of F numbers."""
+        last = min(max(n_rows / n_numbers, self.fewest), self.most)
+        return Coarsening(self.first * n_numbers, last * n_numbers)
 
 
 MANY = Length(26_000, 30, 150)
@@ -81,23 +82,23 @@ MANY = Length(26_000, 30, 150)
 IMAGES = Recipe(
     pretraining=Length(2_800, 20, 350),
     joint=(MANY, Length(2_000, 1, 500)),
-    rows_a_number=(900.0, 100.0),
+    first=900.0,
+    fewest=20.0,
+    most=100.0,
     finish=1 / 8,
-    prior_weight=1.0,
 )
 """Images are judged by their views, which overlap more than images do, and ask for more rows."""
 
 TABLES = Recipe(
     pretraining=Length(2_000, 20, 150),
     joint=(MANY, Length(400, 1, 500)),
-    rows_a_number=(450.0, 30.0),
+    first=450.0,
+    fewest=30.0,
+    most=30.0,
     finish=0.0,
-    prior_weight=0.25,
 )
 """Views of a table are noise, which brings less together than warps do, so that a Gaussian shape
-is taken with less trust; its rows, whose views differ little, are soon learnt by heart. All of
-N(0, I) would press a few clusters into one Gaussian, as it does a few images of many kinds; most
-images, which views bring together, it does not."""
+is taken with less trust; its rows, whose views differ little, are soon learnt by heart."""
 
 
 def views_of_table(rows: Num[Tensor, "N P"]) -> Augment | None:

@@ -100,6 +100,7 @@ def _infinite(estimator: Any) -> Pieces:
         "n_eff": float(mixture.n_eff),
         "climb": asdict(mixture.climb),
         "mixed": mixture.mixed.tolist(),
+        "trained_n_eff": estimator.hierarchy_.trained_n_eff,
     }
     tensors = {
         **prior_tensors(mixture.prior),
@@ -121,7 +122,8 @@ def _to_infinite(estimator: Any, entries: Claims, history: Claims, tensors: Tens
     estimator.mixed_latents_ = mixed.numpy()
     check_follows(STATISTICS, mixture.posterior, tensors)
     estimator.model_.give_mixture(mixture, estimator.views, estimator.prior_weight)
-    estimator.hierarchy_ = estimator._as_trained(read_tree(size, family, tensors))
+    tree = read_tree(size, family, tensors)
+    estimator.hierarchy_ = estimator._as_trained(tree, _trained_n_eff(estimator, entries, climb))
     estimator.component_labels_ = read_labels("component_labels", size, size, tensors)
     estimator.n_clusters_ = int(estimator.component_labels_.max()) + 1
     estimator.moves_ = [
@@ -142,6 +144,13 @@ def _climb(entries: Claims) -> Climb:
         sharpness=entries.number("sharpness", low=1),
         step_size=entries.number("step_size"),
     )
+
+
+def _trained_n_eff(estimator: Any, entries: Claims, climb: Climb) -> float:
+    """N_eff at the end of the training; that of its recipe, in a file from before it was kept."""
+    if "trained_n_eff" not in entries:
+        return float(estimator._coarsening(climb.n_rows).last)
+    return entries.number("trained_n_eff", low=1e-9)
 
 
 def _mixed(entries: Claims, latent_dim: int) -> Tensor:
