@@ -73,7 +73,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             numbers that describe a component, and so to N_eff, though it told nothing.
         coarsening: N_eff, with how many rows' worth of trust a Gaussian shape is taken. "auto"
             trains with 900 rows for each number that describes a component, which may be more
-            than there are, and in the end with those that there are, within 20 to 100 (of a
+            than there are, and in the end with those that there are, within 30 to 100 (of a
             table with 450, in the end 30). The clusters of images are those that are left then;
             the final tree of a table is cut in a clear gap, or else at that N_eff.
         augment: a callable that returns random copies of samples [B, ...], "auto" (small

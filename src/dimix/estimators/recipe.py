@@ -83,7 +83,7 @@ IMAGES = Recipe(
     pretraining=Length(2_800, 20, 350),
     joint=(MANY, Length(2_000, 1, 500)),
     first=900.0,
-    fewest=20.0,
+    fewest=30.0,
     most=100.0,
     finish=1 / 8,
 )
