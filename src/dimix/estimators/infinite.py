@@ -284,7 +284,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         if self.coarsening != "auto":
             return Coarsening(float(self.coarsening), float(self.coarsening))
         n_numbers = FullCovariance(int(self.mixed_latents_.sum())).n_features
-        return self._recipe.coarsening(n_rows, n_numbers)
+        return self._recipe.rows_a_number.coarsening(n_rows, n_numbers)
 
     def _warn_of_collapse(self, rows: Tensor) -> None:
         """Say so where q(z | x) has become the same for all x."""

@@ -41,22 +41,35 @@ class Length:
 
 
 @dataclass(frozen=True)
+class RowsANumber:
+    """N_eff of the joint training, in rows for each of the F numbers that describe a component.
+
+    It falls, as clusters separate, from the first to as many rows as there are, within the fewest
+    and the most. Clusters that still overlap, once they are merged, are drawn together and hardly
+    ever separate again; parts of one can be merged later.
+    """
+
+    first: float
+    fewest: float
+    most: float
+
+    def coarsening(self, n_rows: int, n_numbers: int) -> Coarsening:
+        """On so many rows, with components of F numbers."""
+        last = min(max(n_rows / n_numbers, self.fewest), self.most)
+        return Coarsening(self.first * n_numbers, last * n_numbers)
+
+
+@dataclass(frozen=True)
 class Recipe:
     """How the networks and the mixture are trained on rows of one kind.
 
-    pretraining: of the VAE. joint: of both together; the longest of these. first, fewest, most:
-    N_eff of the joint training, in rows for each of the F numbers that describe a component. It
-    falls, as clusters separate, from the first to as many rows as there are, within the others.
-    Clusters that still overlap, once they are merged, are drawn together and hardly ever separate
-    again; parts of one can be merged later. finish: epochs of the training that follows with some
-    samples as they are, as a share of those of the joint training.
+    pretraining: of the VAE. joint: of both together; the longest of these. finish: epochs of the
+    training that follows with some samples as they are, as a share of those of the joint training.
     """
 
     pretraining: Length
     joint: tuple[Length, ...]
-    first: float
-    fewest: float
-    most: float
+    rows_a_number: RowsANumber
     finish: float
 
     def epochs(self, n_rows: int, batch_size: int) -> tuple[int, int]:
@@ -70,11 +83,6 @@ class Recipe:
         """Epochs of the finish after so many of the joint training."""
         return round(self.finish * joint_epochs)
 
-    def coarsening(self, n_rows: int, n_numbers: int) -> Coarsening:
-        """Of the joint training on so many rows, with components of F numbers."""
-        last = min(max(n_rows / n_numbers, self.fewest), self.most)
-        return Coarsening(self.first * n_numbers, last * n_numbers)
-
 
 MANY = Length(26_000, 30, 150)
 """Of the joint training, but where there are so few rows that another length is longer."""
@@ -82,9 +90,7 @@ MANY = Length(26_000, 30, 150)
 IMAGES = Recipe(
     pretraining=Length(2_800, 20, 350),
     joint=(MANY, Length(2_000, 1, 500)),
-    first=900.0,
-    fewest=30.0,
-    most=100.0,
+    rows_a_number=RowsANumber(first=900.0, fewest=30.0, most=100.0),
     finish=1 / 8,
 )
 """Images are judged by their views, which overlap more than images do, and ask for more rows."""
@@ -92,9 +98,7 @@ IMAGES = Recipe(
 TABLES = Recipe(
     pretraining=Length(2_000, 20, 150),
     joint=(MANY, Length(400, 1, 500)),
-    first=450.0,
-    fewest=30.0,
-    most=30.0,
+    rows_a_number=RowsANumber(first=450.0, fewest=30.0, most=30.0),
     finish=0.0,
 )
 """Views of a table are noise, which brings less together than warps do, so that a Gaussian shape
