@@ -3,8 +3,8 @@
     python -m benchmarks.stability [--data-dir DIR]
 
 Reads the records of results/infinite-mnist and results/paper-mnist, and the networks that the
-first left beside them (without these, first `dimix reproduce` as in docs/infinite.md). Without
---data-dir only what is by epoch is measured anew, which takes no network. Writes
+first left beside them (without these, first `dimix reproduce` as in docs/infinite-measured.md).
+Without --data-dir only what is by epoch is measured anew, which takes no network. Writes
 results/infinite-mnist/stability.json and .md:
 
     by epoch          the largest fall of NMI on held-out images from one epoch to the next, of the

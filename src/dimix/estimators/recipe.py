@@ -1,6 +1,6 @@
 """What a fit of the deep infinite mixture does by default: how long, how coarse, on which views.
 
-What each was chosen on is in docs/infinite.md.
+What each was chosen on is in docs/infinite-measured.md.
 """
 
 from dataclasses import dataclass
