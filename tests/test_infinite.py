@@ -44,16 +44,16 @@ def fitted(table: tuple[np.ndarray, np.ndarray]) -> DeepInfiniteMixture:
 
 def test_few_rows_are_seen_more_often():
     model = DeepInfiniteMixture()
-    assert model.n_epochs(1_000_000, images=True) == (20, 30, 4)
-    assert model.n_epochs(55_000, images=True) == (20, 121, 15)
-    assert model.n_epochs(4_000, images=True) == (179, 150, 19)
+    assert model.n_epochs(1_000_000, images=True) == (20, 30, 8)
+    assert model.n_epochs(55_000, images=True) == (20, 121, 30)
+    assert model.n_epochs(4_000, images=True) == (179, 135, 34)
     assert model.n_epochs(4_000, images=False) == (128, 150, 0)
-    assert model.n_epochs(1_442, images=True) == (350, 355, 44)
+    assert model.n_epochs(1_442, images=True) == (350, 320, 80)
     assert model.n_epochs(700, images=False) == (150, 150, 0)
     assert model.n_epochs(256, images=False) == (150, 400, 0)
     assert model.n_epochs(100, images=False) == (150, 500, 0)
     model = DeepInfiniteMixture(pretrain_epochs=3, epochs=4)
-    assert model.n_epochs(100, images=True) == (3, 4, 0)
+    assert model.n_epochs(100, images=True) == (3, 4, 1)
 
 
 def test_it_finds_the_clusters(fitted: DeepInfiniteMixture, table: tuple) -> None:

@@ -73,7 +73,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
             numbers that describe a component, and so to N_eff, though it told nothing.
         coarsening: N_eff, with how many rows' worth of trust a Gaussian shape is taken. "auto"
             trains with 900 rows for each number that describes a component, which may be more
-            than there are, and in the end with those that there are, within 30 to 100 (of a
+            than there are, and in the end with those that there are, within 30 to 75 (of a
             table with 450, in the end 30). The clusters of images are those that are left then;
             the final tree of a table is cut in a clear gap, or else at that N_eff.
         augment: a callable that returns random copies of samples [B, ...], "auto" (small
@@ -88,8 +88,8 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         moves: True, False, or some of "birth", "split", "merge", "delete".
         pretrain_epochs, epochs: of the first and the third step; None takes as many as make
             2,800 (images; 2,000 of a table) and 26,000 minibatches, within 20 to 350 (150) and
-            30 to 150; the third step has more than 150 where there are so few samples that they
-            would not make 2,000 (400) minibatches. The fourth, of images, has an eighth of it.
+            30 to 135 (150); the third step has more where there are so few samples that these
+            would not make 1,800 (400) minibatches. The fourth, of images, has a quarter of it.
 
     Attributes, besides those of `DeepClusterer`:
         n_clusters_: the number of clusters.

@@ -84,20 +84,17 @@ class Recipe:
         return round(self.finish * joint_epochs)
 
 
-MANY = Length(26_000, 30, 150)
-"""Of the joint training, but where there are so few rows that another length is longer."""
-
 IMAGES = Recipe(
     pretraining=Length(2_800, 20, 350),
-    joint=(MANY, Length(2_000, 1, 500)),
-    rows_a_number=RowsANumber(first=900.0, fewest=30.0, most=100.0),
-    finish=1 / 8,
+    joint=(Length(26_000, 30, 135), Length(1_800, 1, 450)),
+    rows_a_number=RowsANumber(first=900.0, fewest=30.0, most=75.0),
+    finish=1 / 4,
 )
 """Images are judged by their views, which overlap more than images do, and ask for more rows."""
 
 TABLES = Recipe(
     pretraining=Length(2_000, 20, 150),
-    joint=(MANY, Length(400, 1, 500)),
+    joint=(Length(26_000, 30, 150), Length(400, 1, 500)),
     rows_a_number=RowsANumber(first=450.0, fewest=30.0, most=30.0),
     finish=0.0,
 )
