@@ -49,6 +49,7 @@ def test_few_rows_are_seen_more_often():
     assert model.n_epochs(4_000, images=True) == (179, 135, 34)
     assert model.n_epochs(4_000, images=False) == (128, 150, 0)
     assert model.n_epochs(1_442, images=True) == (350, 320, 80)
+    assert model.n_epochs(100, images=True) == (350, 450, 112)
     assert model.n_epochs(700, images=False) == (150, 150, 0)
     assert model.n_epochs(256, images=False) == (150, 400, 0)
     assert model.n_epochs(100, images=False) == (150, 500, 0)
