@@ -14,18 +14,18 @@ A fit is five steps, each visible in `history_`:
 import math
 import warnings
 from dataclasses import KW_ONLY, replace
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from jaxtyping import Bool
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from dimix import models
 from dimix.data.views import Jitter, RandomWarp, check_augment
-from dimix.estimators.base import Array, DeepClusterer, LikelihoodMixin, estimator
+from dimix.estimators.base import estimator
+from dimix.estimators.fitted import FittedInfiniteMixture
 from dimix.estimators.recipe import (
     IMAGES,
     ROUNDS,
@@ -37,14 +37,8 @@ from dimix.estimators.recipe import (
     views_of_table,
 )
 from dimix.estimators.settling import overcomplete, settle, tell_nothing
-from dimix.mixture import (
-    MOVES,
-    FullCovariance,
-    Hierarchy,
-    MixturePosterior,
-)
-from dimix.mixture.estimator.arguments import check_choice, check_moves, check_number
-from dimix.mixture.hierarchy import pool
+from dimix.mixture import MOVES, FullCovariance, Hierarchy, MixturePosterior
+from dimix.mixture.estimator.arguments import check_moves, check_number
 from dimix.models.vae import Augment
 from dimix.nets import MLP, networks
 from dimix.priors import Climb, InfiniteMixture
@@ -62,7 +56,7 @@ BEGIN, END = 0, 2**31
 
 
 @estimator
-class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
+class DeepInfiniteMixture(FittedInfiniteMixture):
     """A deep latent model that finds the number of clusters.
 
     Parameters, besides those of `DeepEstimator`:
@@ -177,7 +171,7 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
         history = train(self.model_, rows, self._step(training, PRETRAINING, first), x_val)
         self.mixed_latents_ = self._most_used(rows)
         self.model_.give_mixture(self._mixture(rows), self.views, self.prior_weight)
-        self.component_labels_: NDArray[np.int64] = np.arange(self._truncation)
+        self.component_labels_ = np.arange(self._truncation)
         mover, columns = self._mover(rows, second), self._columns(scorer)
         joint = replace(self._step(training, JOINT, second), callbacks=[mover])
         history += _after(first, train(self.model_, rows, joint, x_val, columns))
@@ -351,61 +345,6 @@ class DeepInfiniteMixture(LikelihoodMixin, DeepClusterer):
     def _as_trained(self, tree: Hierarchy, end: float) -> Hierarchy:
         """The tree, with what the training, whose N_eff ended there, says of it."""
         return replace(tree, trained_n_eff=end, are_kept=self._keeps_clusters)
-
-    def cut(
-        self, how: str | None = None, *, n_clusters: int | None = None, n_eff: float | None = None
-    ) -> Self:
-        """Cut `hierarchy_` elsewhere, without training: "auto", n_clusters=… or n_eff=…."""
-        check_is_fitted(self, "hierarchy_")
-        self.component_labels_ = self.hierarchy_.cut(how, n_clusters=n_clusters, n_eff=n_eff)
-        self.n_clusters_ = int(self.component_labels_.max()) + 1
-        return self
-
-    @property
-    def posterior_(self) -> MixturePosterior:
-        """q(v, μ, Λ) of the mixture."""
-        check_is_fitted(self, "component_labels_")
-        posterior: MixturePosterior = self.model_.mixture.posterior
-        return posterior
-
-    def transform(self, X: ArrayLike, *, return_var: bool = False) -> Any:
-        """Latent means [N, D]; with `return_var` also the variances of q(z | x), [N, D]."""
-        if not return_var:
-            return super().transform(X)
-        rows = self._rows(X)
-        mean, var = posteriors(self.model_, rows)
-        return mean.numpy(), var.numpy()
-
-    def predict_proba(self, X: ArrayLike) -> Array:
-        """Probability of each cluster, the sum over its components: [N, n_clusters_]."""
-        return pool(self.predict_components_proba(X), self.component_labels_)
-
-    def predict_components_proba(self, X: ArrayLike) -> Array:
-        """Probability of each component, [N, T]."""
-        check_is_fitted(self, "component_labels_")
-        return super().predict_proba(X)
-
-    def cluster_weights(self) -> NDArray[np.float64]:
-        """E[π] of each cluster, the sum over its components, scaled to sum to one."""
-        weights: NDArray[np.float64] = pool(
-            self.posterior_.weights.numpy()[None], self.component_labels_
-        )[0]
-        return weights
-
-    def sample(
-        self, n_samples: int = 1, cluster: int | None = None
-    ) -> tuple[Array, NDArray[np.int64]]:
-        """Draw samples (means of p(x | z)) and their clusters; all of one, if it is given."""
-        check_is_fitted(self, "hierarchy_")
-        check_number("n_samples", n_samples, low=1, integer=True)
-        generator = torch.Generator().manual_seed(self.seed_)
-        weights = self.posterior_.weights
-        if cluster is not None:
-            check_choice("cluster", cluster, tuple(range(self.n_clusters_)))
-            weights = weights * torch.from_numpy(self.component_labels_ == cluster)
-        components = torch.multinomial(weights, n_samples, replacement=True, generator=generator)
-        z = self.model_.mixture.sample(components, generator)
-        return self.inverse_transform(z.numpy()), self.component_labels_[components.numpy()]
 
 
 def _after(epochs: int, history: list[dict[str, float]]) -> list[dict[str, float]]:
