@@ -1,7 +1,6 @@
-"""The estimator's arguments: checked, and turned into a prior.
+"""Checks of the estimator's arguments, and what those that name something stand for.
 
 Every error names the argument, what was found and what is allowed, before any work starts.
-Defaults are those of scikit-learn's ``BayesianGaussianMixture``.
 """
 
 import re
@@ -19,14 +18,13 @@ from dimix.mixture.families import (
     DiagonalCovariance,
     FullCovariance,
     GaussianFamily,
-    NormalWishart,
     SphericalCovariance,
     TiedCovariance,
 )
 from dimix.mixture.gaps.diagonal import DiagonalWithMissing
 from dimix.mixture.inference.starts import STARTS
 from dimix.mixture.moves.search import MOVES
-from dimix.mixture.posterior import MixturePosterior, MixturePrior
+from dimix.mixture.posterior import MixturePosterior
 
 FAMILIES: dict[str, type[GaussianFamily]] = {
     "full": FullCovariance,
@@ -187,7 +185,7 @@ def check_var(value: ArrayLike, x: Float[np.ndarray, "N D"]) -> Float64[np.ndarr
     array = np.array(value, dtype=np.float64)
     if array.shape == x.shape:
         array[np.isnan(x)] = 0
-    array = _finite("var", array, x.shape)
+    array = finite_array("var", array, x.shape)
     if array.min() < 0:
         raise ValueError(f"var must be >= 0, got {array.min()}")
     return array
@@ -204,83 +202,11 @@ def check_none_in_blocks(**given: Any) -> None:
             )
 
 
-def make_prior(
-    family: GaussianFamily,
-    sample: Float64[np.ndarray, "*D"],
-    centre: Float64[np.ndarray, " D"],
-    *,
-    covariance_type: str,
-    concentration: float | Concentration,
-    mean_precision: float,
-    mean: ArrayLike | None,
-    degrees_of_freedom: float | None,
-    covariance: ArrayLike | None,
-) -> MixturePrior:
-    """The prior in coordinates measured from ``centre``.
-
-    ``sample`` is the data's covariance, from ``moments`` or ``reduced``.
-    """
-    dim = len(centre)
-    location = np.zeros(dim) if mean is None else _finite("mean_prior", mean, (dim,)) - centre
-    dof = dim if degrees_of_freedom is None else degrees_of_freedom
-    check_number("degrees_of_freedom_prior", dof, low=dim - 1, closed=False)
-    if covariance is None:
-        scatter = _default_covariance(sample, family.reg_covar)
-    else:
-        scatter = _finite("covariance_prior", covariance, _scatter_shape(covariance_type, dim))
-        _check_positive_definite(scatter)
-    components = NormalWishart(
-        mean=torch.as_tensor(location)[None],
-        mean_precision=torch.tensor([float(mean_precision)], dtype=torch.float64),
-        degrees_of_freedom=torch.tensor([float(dof)], dtype=torch.float64),
-        scatter=torch.tensor(scatter)[None],
-    )
-    return MixturePrior(family, components, concentration, torch.as_tensor(centre))
-
-
-def _finite(name: str, value: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
+def finite_array(name: str, value: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """``value`` as numbers; raise unless they are finite and of this shape."""
     array = np.array(value, dtype=np.float64)
     if array.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
     if not np.isfinite(array).all():
         raise ValueError(f"{name} must be finite, got {value!r}")
     return array
-
-
-def _scatter_shape(covariance_type: str, dim: int) -> tuple[int, ...]:
-    """The shape of one component's scatter, which is that of ``covariance_prior``."""
-    if covariance_type == "spherical":
-        return ()
-    return (dim, dim) if covariance_type in MATRICES else (dim,)
-
-
-def _check_positive_definite(covariance: NDArray[np.float64]) -> None:
-    is_matrix = covariance.ndim == 2
-    symmetric = not is_matrix or np.allclose(covariance, covariance.T)
-    if not symmetric or _spectrum(covariance).min() <= 0:
-        allowed = "symmetric and positive definite" if is_matrix else "positive"
-        raise ValueError(f"covariance_prior must be {allowed}, got {covariance.tolist()}")
-
-
-def _spectrum(covariance: NDArray[np.float64]) -> NDArray[np.floating]:
-    """Eigenvalues of a covariance, given as a matrix, as its diagonal or as one number."""
-    return np.linalg.eigvalsh(covariance) if covariance.ndim == 2 else covariance
-
-
-def _identity(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The identity in the shape of a covariance."""
-    return np.eye(len(covariance)) if covariance.ndim == 2 else np.ones_like(covariance)
-
-
-def _default_covariance(covariance: NDArray[np.float64], reg_covar: float) -> NDArray[np.float64]:
-    """The covariance of the data, lifted off zero only where the data has no spread."""
-    spectrum = _spectrum(covariance)
-    if spectrum.min() > 1e-12 * spectrum.max():
-        return covariance
-    lift = max(reg_covar, 1e-9 * spectrum.max())
-    if lift == 0:
-        raise ValueError(
-            "covariance_prior is None and every row of X is the same, so that there is no spread "
-            "to take it from: give a covariance_prior, or a reg_covar above 0"
-        )
-    return np.asarray(covariance + lift * _identity(covariance))

@@ -17,13 +17,11 @@ from dimix.mixture.estimator.arguments import (
     check_parameters,
     check_same_mixture,
     check_var,
-    concentration_of,
     device_of,
-    family_of,
-    make_prior,
 )
 from dimix.mixture.estimator.encoding import Ascent, Data, Encoding
 from dimix.mixture.estimator.fitted import FittedMixture
+from dimix.mixture.estimator.prior import prior_of
 from dimix.mixture.estimator.progress import Progress, print_end
 from dimix.mixture.estimator.rows import (
     Rows,
@@ -283,26 +281,9 @@ class DirichletProcessGaussianMixture(FittedMixture):
     ) -> Encoding:
         if self.covariance_prior is None and self.reg_covar == 0:
             check_spread(x, covariance)
-        concentration, mean_precision = self.weight_concentration_prior, self.mean_precision_prior
-        family = family_of(
-            self.covariance_type,
-            len(centre),
-            float(self.reg_covar),
-            allow_missing=self.allow_missing,
-        )
+        prior = prior_of(self, centre, covariance)
         if self._is_warm():
-            check_same_mixture(self.posterior_, family, self.n_components)
-        prior = make_prior(
-            family,
-            covariance,
-            centre,
-            covariance_type=self.covariance_type,
-            concentration=concentration_of(concentration, self.n_components),
-            mean_precision=1.0 if mean_precision is None else mean_precision,
-            mean=self.mean_prior,
-            degrees_of_freedom=self.degrees_of_freedom_prior,
-            covariance=self.covariance_prior,
-        )
+            check_same_mixture(self.posterior_, prior.family, self.n_components)
         expected = prior.components.scatter[0] / prior.components.degrees_of_freedom[0]
         self._dtype = product_dtype(x.dtype, covariance, expected.numpy(), self.covariance_type)
         return Encoding(prior, self._dtype, device_of(self.device), gaps)

@@ -7,8 +7,10 @@ import pytest
 import torch
 from sklearn.mixture import BayesianGaussianMixture
 
+from dimix.mixture import DirichletProcessGaussianMixture
 from dimix.mixture.concentration import GammaConcentration
-from dimix.mixture.estimator.arguments import FAMILIES, family_of, make_prior
+from dimix.mixture.estimator import prior
+from dimix.mixture.estimator.arguments import FAMILIES
 from dimix.mixture.estimator.rows import Rows, moments
 from dimix.mixture.inference.batch import collect
 from dimix.mixture.inference.chunks import FeatureChunks
@@ -33,16 +35,16 @@ def far_blobs() -> tuple[np.ndarray, np.ndarray]:
 
 
 def prior_of(X: np.ndarray, covariance_type: str, **options: Any) -> MixturePrior:
-    family = family_of(covariance_type, 3, options.pop("reg_covar", 1e-2))
     defaults: dict[str, Any] = {
-        "concentration": 0.3,
-        "mean_precision": 0.7,
-        "mean": None,
-        "degrees_of_freedom": 4.5,
-        "covariance": None,
+        "weight_concentration_prior": 0.3,
+        "mean_precision_prior": 0.7,
+        "degrees_of_freedom_prior": 4.5,
+        "reg_covar": 1e-2,
     }
-    centre, sample = moments(Rows(X), covariance_type)
-    return make_prior(family, sample, centre, covariance_type=covariance_type, **defaults | options)
+    mixture = DirichletProcessGaussianMixture(
+        T, covariance_type=covariance_type, **defaults | options
+    )
+    return prior.prior_of(mixture, *moments(Rows(X), covariance_type))
 
 
 def posterior_of(prior: MixturePrior, X: np.ndarray, labels: np.ndarray) -> MixturePosterior:
@@ -65,11 +67,11 @@ def test_covariances_are_those_of_scikit_learn(covariance_type: str, given: bool
         reg_covar=1e-2,
         random_state=0,
     ).fit(X)
-    prior = prior_of(X, covariance_type, covariance=covariance)
+    given = prior_of(X, covariance_type, covariance_prior=covariance)
     if covariance_type == "tied":  # whose prior weighs T times as much in scikit-learn
-        scatter, dof = T * prior.components.scatter[0].numpy(), T * 4.5
-        prior = prior_of(X, "tied", covariance=scatter, degrees_of_freedom=dof)
-    ours = posterior_of(prior, X, theirs.predict(X))
+        scatter, dof = T * given.components.scatter[0].numpy(), T * 4.5
+        given = prior_of(X, "tied", covariance_prior=scatter, degrees_of_freedom_prior=dof)
+    ours = posterior_of(given, X, theirs.predict(X))
     family, params = ours.family, ours.components
     np.testing.assert_allclose(ours.means, theirs.means_, rtol=1e-9)
     np.testing.assert_allclose(family.covariance(params), theirs.covariances_, rtol=1e-9, atol=1e-9)
@@ -83,14 +85,14 @@ def test_a_covariance_of_the_wrong_shape_is_one_clear_error(covariance_type: str
     X, _ = far_blobs()
     wrong = np.ones(2)
     with pytest.raises(ValueError, match=r"covariance_prior must have shape \(.*\), got \(2,\)"):
-        prior_of(X, covariance_type, covariance=wrong)
+        prior_of(X, covariance_type, covariance_prior=wrong)
 
 
 @every_type
 def test_a_covariance_that_is_not_positive_is_one_clear_error(covariance_type: str) -> None:
     X, _ = far_blobs()
     with pytest.raises(ValueError, match=r"covariance_prior must be .*positive.*, got"):
-        prior_of(X, covariance_type, covariance=-np.asarray(GIVEN[covariance_type]))
+        prior_of(X, covariance_type, covariance_prior=-np.asarray(GIVEN[covariance_type]))
 
 
 @every_type
@@ -104,7 +106,7 @@ def test_rows_without_spread_get_reg_covar_as_their_prior(covariance_type: str) 
 
 def test_a_gamma_prior_of_the_concentration_is_kept() -> None:
     X, labels = far_blobs()
-    gamma = GammaConcentration(1.0, 2.0)
-    prior = prior_of(X, "full", concentration=gamma)
-    assert prior.concentration is gamma
-    assert posterior_of(prior, X, labels).sticks.concentration.shape == 1 + T
+    given = prior_of(X, "full", weight_concentration_prior=(1.0, 2.0))
+    assert isinstance(given.concentration, GammaConcentration)
+    assert vars(given.concentration) == {"shape": 1.0, "rate": 2.0}
+    assert posterior_of(given, X, labels).sticks.concentration.shape == 1 + T
