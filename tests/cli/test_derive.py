@@ -189,7 +189,10 @@ def test_a_picture_is_as_bright_as_the_data(
     [
         (("predict", "FIT", "DATA", "--out", "p.npy"), "--out must end in .csv, .parquet"),
         (("embed", "FIT", "DATA", "--out", "z.npy"), "a model of kind mixture cannot embed"),
-        (("sample", "FIT", "--out", "s.png"), "samples of a table are written as .csv"),
+        (
+            ("sample", "FIT", "--out", "s.png"),
+            "samples of a table are written as .csv, .parquet, .npy, .npz, not",
+        ),
         (("sample", "FIT", "--out", "s.csv", "--cluster", "9"), "--cluster must be in 0..2"),
         (("predict", "NOWHERE", "DATA", "--out", "p.csv"), "found no fit.json"),
         (("predict", "FIT", "nowhere.csv", "--out", "p.csv"), "found no such file or folder"),

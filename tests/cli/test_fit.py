@@ -41,6 +41,7 @@ def test_it_says_what_it_does_with_the_data(csv: Path, tmp_path: Path) -> None:
     code, output = call("fit", csv, "--out", tmp_path / "out", "--model", "mixture")
     assert code == 0
     assert "data: 90 rows of 3 columns" in output
+    assert "columns: a, b, c " in output
     assert "columns brought to mean 0 and variance 1 (--no-standardize leaves them)" in output
     assert "labels: 3 kinds; they score, and no more" in output
     assert "against the labels: acc 1.000" in output
@@ -144,6 +145,15 @@ def test_given_clusters_are_taken(csv: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_report")
+def test_given_clusters_are_counted_though_some_hold_no_row(images: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = answer("fit", images, "--out", out, *TINY, "--n-clusters", 4)
+    assert result["n_clusters"] == len(result["clusters"]) == dimix.load(out / "model").n_clusters_
+    assert sum(one["size"] for one in result["clusters"]) == 60
+    assert not any("N_eff" in note for note in result["notes"])
+
+
+@pytest.mark.usefixtures("no_report")
 def test_more_clusters_than_components_are_as_many_as_there_are(csv: Path, tmp_path: Path) -> None:
     fit = ("fit", csv, "--model", "mixture", "--n-components", 6, "--n-clusters", 30)
     result = answer(*fit, "--out", tmp_path / "out")
@@ -179,6 +189,14 @@ def test_constant_columns_are_named(table: pd.DataFrame, tmp_path: Path) -> None
     )
     assert code == 0
     assert "columns with one value alone, which tell nothing: one" in output
+
+
+@pytest.mark.usefixtures("no_report")
+def test_columns_that_number_the_rows_are_named(table: pd.DataFrame, tmp_path: Path) -> None:
+    numbered = table.assign(customer=np.random.default_rng(0).permutation(len(table)) + 7)
+    numbered.to_csv(tmp_path / "t.csv", index=False)
+    _, output = call("fit", tmp_path / "t.csv", "--out", tmp_path / "out", "--model", "mixture")
+    assert "columns that may number the rows, which --drop leaves out: customer" in output
 
 
 @pytest.mark.parametrize(
@@ -231,14 +249,28 @@ def test_bad_data_leave_no_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_report")
-def test_a_request_from_which_nothing_was_trained_gives_way(csv: Path, tmp_path: Path) -> None:
+def test_a_request_from_which_nothing_was_trained_gives_way(
+    csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "out"
-    wrong = ("--set", "covariance_type=round")
     fit = ("fit", csv, "--out", out, "--model", "mixture", "--n-components", 4)
-    code, output = call(*fit, *wrong)
-    assert code == 2
-    assert "covariance_type must be one of" in output
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("dimix.cli.fit.trained", full)
+        assert call(*fit, "--seed", 1)[0] == 1
+    assert (out / "fit.json").exists()
     assert answer(*fit)["n_clusters"] == 3
+
+
+def test_a_fit_that_would_be_refused_leaves_nothing_and_says_nothing_else(tmp_path: Path) -> None:
+    np.save(tmp_path / "one.npy", np.ones((1, 3)))
+    code, output = call("fit", tmp_path / "one.npy", "--out", tmp_path / "out")
+    assert code == 2
+    assert output.startswith("dimix: X must have at least 2 samples; found 1 sample(s)")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("lost", ["result.json", "report", "model"])

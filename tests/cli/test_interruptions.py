@@ -123,6 +123,7 @@ def test_ctrl_c_gives_130_and_says_how_to_go_on(images: Path, tmp_path: Path) ->
     assert process.returncode == 130, output
     assert "the same command goes on from the last finished epoch" in output
     assert "Traceback" not in output
+    assert answer("info", out)["state"].startswith("in training, epoch ")
     code, output = call("predict", out, images, "--out", tmp_path / "p.csv")
     assert code == 2
     assert f"this fit has no model yet; `dimix resume {out}` goes on with it" in output

@@ -1,5 +1,6 @@
 """`info`, `cut`, `export`, and what all commands have in common: help, exit codes, speed."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -47,7 +48,8 @@ def test_a_cut_in_a_folder_of_its_own(mixture: Path, csv: Path, tmp_path: Path) 
     before = (mixture / "result.json").read_bytes()
     result = answer("cut", mixture, "--n-clusters", 2, "--out", out)
     assert result["n_clusters"] == 2
-    assert sum(cluster["size"] for cluster in result["clusters"]) == pytest.approx(90)
+    assert sorted(cluster["size"] for cluster in result["clusters"]) == [30, 60]
+    assert result["scores"]["acc"] == pytest.approx(2 / 3)
     assert dimix.load(out / "model").n_clusters_ == 2
     assert FitBundle.load(out / "report").n_clusters == 2
     assert (mixture / "result.json").read_bytes() == before
@@ -56,6 +58,16 @@ def test_a_cut_in_a_folder_of_its_own(mixture: Path, csv: Path, tmp_path: Path) 
     code, output = call("cut", mixture, "--auto", "--out", out)
     assert code == 2
     assert "exists, and nothing in it was changed" in output
+
+
+def test_a_cut_without_the_data_has_the_sizes_of_the_tree(mixture: Path, tmp_path: Path) -> None:
+    fit = shutil.copytree(mixture, tmp_path / "fit")
+    request = json.loads((fit / "fit.json").read_text())
+    (fit / "fit.json").write_text(json.dumps(request | {"source": str(tmp_path / "gone.csv")}))
+    result = answer("cut", fit, "--n-clusters", 2)
+    assert sum(cluster["size"] for cluster in result["clusters"]) == pytest.approx(90)
+    assert result["scores"] is None
+    assert "sizes are the tree's" in result["notes"][0]
 
 
 def test_a_cut_in_place_and_back(mixture: Path, tmp_path: Path) -> None:

@@ -8,13 +8,14 @@ import numpy as np
 import typer
 from jaxtyping import Float, Int64, Shaped
 
-from dimix.cli.folder import Fit, open_fit
+from dimix.cli.folder import Fit, open_fit, read_preparation
 from dimix.cli.options import Split
 from dimix.cli.output import AsJson, answering, console_for, print_json, tell
 from dimix.cli.writing import ARRAYS, TABLES, Columns, check_out, free, writing
 
 if TYPE_CHECKING:
     from dimix.data import Data
+    from dimix.data.base import Kind
 
 Rows = Shaped[np.ndarray, "n *shape"]
 Folder = Annotated[Path, typer.Argument(help="A folder that `dimix fit` wrote.")]
@@ -92,10 +93,23 @@ def sample(
     """
     with answering():
         check_out(out, (".npz", ".png", *ARRAYS, *TABLES))
+        check_form(read_preparation(folder).kind, out)
         fit = open_fit(folder)
         X, labels = draw(fit.model, n, cluster)
         write_samples(fit, fit.preparation.undo(X), labels, out)
     report_written(n, out, as_json)
+
+
+def check_form(kind: "Kind", out: Path) -> None:
+    """Raise if samples of data of this kind are not written in the form of the file's ending."""
+    whole = (*ARRAYS, ".npz")
+    what, forms = (
+        ("a table", (*TABLES, *whole)) if kind == "table" else ("images", (".png", *whole))
+    )
+    if out.suffix.lower() not in forms:
+        raise ValueError(
+            f"samples of {what} are written as {', '.join(forms)}, not as {out.suffix}"
+        )
 
 
 def through(
@@ -249,8 +263,6 @@ def write_picture(fit: Fit, X: Float[np.ndarray, "n *shape"], out: Path) -> None
     from dimix.records import atomic_write
     from dimix.summary.pictures import as_bytes
 
-    if fit.preparation.kind != "images":
-        raise ValueError("samples of a table are written as .csv, .parquet, .npy or .npz")
     across = int(np.ceil(np.sqrt(len(X))))
     down = -(-len(X) // across)
     sheet = np.zeros((across * down, *X.shape[1:]), dtype=np.uint8)

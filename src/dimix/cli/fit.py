@@ -12,7 +12,7 @@ from jaxtyping import Shaped
 from rich.console import Console
 
 from dimix.cli import models
-from dimix.cli.clusters import Cluster, cluster_table, clusters_of
+from dimix.cli.clusters import Cluster, cluster_table, clusters_in
 from dimix.cli.folder import (
     DATA,
     MODEL,
@@ -54,6 +54,9 @@ if TYPE_CHECKING:
     from dimix.data import Data, Preparation
 
 Rows = Shaped[np.ndarray, "N *shape"]
+COLUMNS_TOLD = 12
+"""Names of columns that are told; of a wide table the first."""
+Labels = Shaped[np.ndarray, " N"]
 
 
 def fit(
@@ -160,6 +163,7 @@ def run(request: Request, out: Path, console: Console) -> dict[str, Any]:
     labels = labels_of(request, data)
     parameters, reasons = models.chosen(request.model, request.parameters, X)
     estimator = models.estimator(request.model, parameters, request.seed)
+    models.check(estimator, X)
     check_free(out, request)
     if (out / RESULT).exists():
         tell(console, f"{out} is complete already, and nothing in it was changed")
@@ -170,7 +174,7 @@ def run(request: Request, out: Path, console: Console) -> dict[str, Any]:
         write_request(out, request)
         write_json(out, DATA, preparation.to_json())
         fitted, notes = trained(estimator, X, request, out, quiet=console.quiet)
-        result = result_of(fitted, X, labels, notes)
+        result = result_of(fitted, X, labels, [*notes, *about_the_number(fitted, request)])
         leave_report(fitted, X, data, preparation, labels, out)
         write_json(out, RESULT, result)
     print_result(result, out, console)
@@ -197,7 +201,7 @@ def same_data(request: Request, sha256: str) -> Request:
     return replace(request, sha256=sha256)
 
 
-def labels_of(request: Request, data: "Data") -> Shaped[np.ndarray, " N"] | None:
+def labels_of(request: Request, data: "Data") -> Labels | None:
     """The labels that score: of the file that was given, or else the data's own."""
     from dimix.data import read_labels
 
@@ -208,15 +212,14 @@ def about_data(
     request: Request,
     data: "Data",
     preparation: "Preparation",
-    labels: Shaped[np.ndarray, " N"] | None,
+    labels: Labels | None,
 ) -> list[str]:
     """What was read, and what becomes of it, in words."""
     from dimix.data.labels import TEXTS
-    from dimix.data.preparation import constant_columns
 
     shape = " x ".join(map(str, data.X.shape[1:]))
     what = f"rows of {shape} columns" if data.kind == "table" else f"images of {shape}"
-    lines = [f"data: {len(data):,} {what} from {request.source}"]
+    lines = [f"data: {len(data):,} {what} from {request.source}", *about_columns(data)]
     if preparation.centre is not None:
         lines.append("columns brought to mean 0 and variance 1 (--no-standardize leaves them)")
     elif data.kind == "table":
@@ -225,11 +228,28 @@ def about_data(
         lines.append("the first line holds numbers alone, and is taken for a row")
     if data.kind == "table" and data.names is not None:
         lines.append("a column called id, name, index or nothing names the rows, and is no data")
-    if data.kind == "table" and (constant := constant_columns(data)):
-        lines.append(f"columns with one value alone, which tell nothing: {', '.join(constant)}")
     if labels is not None:
         lines.append(f"labels: {len(np.unique(labels))} kinds; they score, and no more")
     return [*lines, f"model {request.model}, seed {request.seed}"]
+
+
+def about_columns(data: "Data") -> list[str]:
+    """Which columns of a table are the data, and what is odd about some."""
+    from dimix.data.preparation import constant_columns, numbering_columns
+
+    if data.kind != "table":
+        return []
+    lines = []
+    if data.columns:
+        more = len(data.columns) - COLUMNS_TOLD
+        told = ", ".join(data.columns[:COLUMNS_TOLD])
+        lines.append(f"columns: {told}{f' and {more:,} more' if more > 0 else ''}")
+    if constant := constant_columns(data):
+        lines.append(f"columns with one value alone, which tell nothing: {', '.join(constant)}")
+    if numbering := numbering_columns(data):
+        names = ", ".join(numbering)
+        lines.append(f"columns that may number the rows, which --drop leaves out: {names}")
+    return lines
 
 
 def trained(
@@ -257,21 +277,9 @@ def trained(
     return estimator, list(dict.fromkeys(str(warning.message) for warning in caught))
 
 
-def result_of(
-    model: Any, X: Rows, labels: Shaped[np.ndarray, " N"] | None, notes: list[str]
-) -> dict[str, Any]:
+def result_of(model: Any, X: Rows, labels: Labels | None, notes: list[str]) -> dict[str, Any]:
     """What the fit came to: clusters, the bound, and scores if there are labels."""
-    from dimix.metrics import clustering_scores
-
-    found: list[Cluster] = []
-    scores = None
-    if hasattr(model, "predict_proba"):
-        probabilities = model.predict_proba(X)
-        found = clusters_of(probabilities)
-        if labels is not None:
-            scores = asdict(clustering_scores(labels, probabilities.argmax(1)))
-    if hasattr(model, "hierarchy_"):
-        notes = [*notes, model.hierarchy_.gap.diagnosis]
+    found, scores = clusters_in(model, X, labels)
     return {
         "model": type(model).__name__,
         "n_rows": len(X),
@@ -283,12 +291,19 @@ def result_of(
     }
 
 
+def about_the_number(model: Any, request: Request) -> list[str]:
+    """What the tree says of the number of clusters, unless that was given."""
+    if not hasattr(model, "hierarchy_") or request.parameters.get("n_clusters") is not None:
+        return []
+    return [model.hierarchy_.gap.diagnosis]
+
+
 def leave_report(
     model: Any,
     X: Rows,
     data: "Data",
     preparation: "Preparation",
-    labels: Shaped[np.ndarray, " N"] | None,
+    labels: Labels | None,
     out: Path,
 ) -> None:
     """The page that shows the fit, in its folder."""

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from dimix.cli.clusters import Cluster, cluster_table, clusters_by_size
+from dimix.cli.clusters import clusters_by_size, clusters_in
 from dimix.cli.derive import Folder
-from dimix.cli.fit import print_result
+from dimix.cli.fit import Labels, Rows, labels_of, print_result, same_data
 from dimix.cli.folder import (
     DATA,
     MODEL,
@@ -21,13 +21,16 @@ from dimix.cli.folder import (
     RESULT,
     TRAINING,
     Fit,
+    Request,
+    digest,
     open_fit,
     read_json,
     read_preparation,
     read_request,
     write_json,
 )
-from dimix.cli.output import AsJson, answering, console_for, print_json, tell
+from dimix.cli.options import prepared
+from dimix.cli.output import BAD_INPUT, AsJson, answering, console_for, print_json, tell
 
 SHOWN = ("kind", "shape", "dtype")
 """Of the data."""
@@ -61,8 +64,13 @@ def state_of(folder: Path) -> str:
         return "complete"
     if (folder / MODEL).exists():
         return "trained; `dimix resume` adds clusters and report"
-    begun = any((folder / TRAINING).glob("**/*.ckpt"))
-    return f"{'in training' if begun else 'not begun'}; `dimix resume` goes on"
+    curves = (folder / TRAINING).glob("**/curves.csv")
+    latest = max(curves, key=lambda file: file.stat().st_mtime, default=None)
+    if latest is None:
+        return "not begun; `dimix resume` goes on"
+    step = "" if latest.parent.name == TRAINING else f" ({latest.parent.name})"
+    n_epochs = len(latest.read_text("utf-8").splitlines()) - 1
+    return f"in training{step}, epoch {n_epochs} is done; `dimix resume` goes on"
 
 
 def cut(
@@ -90,19 +98,22 @@ def cut(
             raise ValueError("cut takes one of --n-clusters, --n-eff and --auto")
         how = "auto" if auto else None
         fit.model.cut(how, n_clusters=n_clusters, n_eff=n_eff)
-        result = cut_result(fit)
+        with console.status("looking at the data again"):
+            result = cut_result(fit, [fit.model.hierarchy_.gap.diagnosis] if auto else [])
         if out is None:
             write_cut(fit, folder, result)
         else:
             beside(out, lambda place: copy_cut(fit, place, result))
-    console.print(cluster_table([Cluster(**one) for one in result["clusters"]]))
-    tell(console, f"model: {(out or folder) / MODEL}")
+    print_result(result, out or folder, console)
     if as_json:
         print_json(result | {"folder": str(out or folder)})
 
 
-def cut_result(fit: Fit) -> dict[str, Any]:
-    """The result at another cut: sizes are the tree's; what needs the data is not known.
+def cut_result(fit: Fit, notes: list[str]) -> dict[str, Any]:
+    """The result at another cut.
+
+    Where the data are no longer there, or no longer those of the fit, sizes are the tree's, and
+    what else needs the data is not known.
 
     Raises:
         ValueError: the fit was stopped before it had a result.
@@ -112,16 +123,30 @@ def cut_result(fit: Fit) -> dict[str, Any]:
             f"{fit.folder}: this fit has a model, but no {RESULT} yet; `dimix resume {fit.folder}` "
             "adds clusters and report"
         )
-    model, tree = fit.model, fit.model.hierarchy_
-    before = read_json(fit.folder, RESULT)
-    shares = np.bincount(model.component_labels_[tree.leaves], tree.shares)
-    found = clusters_by_size(before["n_rows"] * shares)
+    before, tree = read_json(fit.folder, RESULT), fit.model.hierarchy_
+    rows = rows_again(fit.request)
+    if rows is None:
+        shares = np.bincount(fit.model.component_labels_[tree.leaves], tree.shares)
+        found, scores = clusters_by_size(before["n_rows"] * shares), None
+        notes = [*notes, "the data are not there as they were: sizes are the tree's"]
+    else:
+        found, scores = clusters_in(fit.model, *rows)
     return before | {
         "n_clusters": len(found),
         "clusters": [asdict(cluster) for cluster in found],
-        "scores": None,
-        "notes": [tree.gap.diagnosis, "cut elsewhere since: sizes are those of the tree"],
+        "scores": scores,
+        "notes": notes,
     }
+
+
+def rows_again(request: Request) -> tuple[Rows, Labels | None] | None:
+    """The rows of a fit and their labels, or None where they cannot be read as they were."""
+    try:
+        data, _, X = prepared(request.source, request.selection(), standardize=request.standardize)
+        same_data(request, digest(data.X))
+        return X, labels_of(request, data)
+    except BAD_INPUT:
+        return None
 
 
 def write_cut(fit: Fit, folder: Path, result: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """From the words of the command line to an estimator: which model, likelihood and network."""
 
+import copy
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -117,6 +118,23 @@ def estimator(model: str, parameters: Mapping[str, Any], seed: int) -> Any:
     if model == MIXTURE:
         _check_cut(given.pop("n_clusters", None), given)
     return _class(model)(**given, random_state=seed)
+
+
+def check(estimator: Any, X: Shaped[np.ndarray, "N *shape"]) -> None:
+    """Raise what a fit of these data would at its beginning; the estimator stays as it is.
+
+    Raises:
+        ValueError: a parameter, or the data, are not what the estimator takes.
+    """
+    from dimix.mixture.estimator.arguments import check_parameters
+
+    trial = copy.copy(estimator)
+    if hasattr(trial, "covariance_type"):
+        check_parameters(trial)
+        trial._rows(X, None, None)
+    else:
+        trial._check_parameters()
+        trial._checked(X, None)
 
 
 def _check_cut(n_clusters: Any, parameters: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from dimix.cli.folder import REPORT, REQUEST
 from dimix.cli.output import GOES_ON, answering, fail
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ def report(out: Annotated[Path, typer.Argument(help="A folder that `reproduce` w
     """
     from dimix.report import terminal_table, write_report
 
+    if (out / REQUEST).exists():
+        fail(f"{out} is a fit: its report is {out / REPORT / 'report.html'}, which `cut` redraws")
     if not any(out.glob("cells/*/*/record.json")):
         fail(f"{out} holds no finished cell of a run")
     with console.status("drawing the report"):

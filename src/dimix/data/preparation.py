@@ -160,6 +160,13 @@ def constant_columns(data: Data) -> list[str]:
     return [name for name, alone in zip(names, is_constant, strict=True) if alone]
 
 
+def numbering_columns(data: Data) -> list[str]:
+    """The names, or numbers from 1, of columns that hold N whole numbers in a row, in any order."""
+    in_a_row = data.X.min(0) + np.arange(len(data))[:, None]
+    numbers = (np.sort(data.X, 0) == in_a_row).all(0) & (len(data) > 2)
+    return [name for name, is_so in zip(_column_names(data), numbers, strict=True) if is_so]
+
+
 def _check_observed(data: Data, source: str | Path) -> None:
     """Raise if all of a column's values are missing."""
     if (empty := np.isnan(data.X).all(0)).any():
