@@ -4,11 +4,13 @@ import json
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pytest
 from typer.main import get_command
+from typer.testing import CliRunner
 
 import dimix
 from cli_calls import answer, call
@@ -132,3 +134,27 @@ def test_a_damaged_model_is_named(mixture: Path, csv: Path, tmp_path: Path) -> N
     code, output = call("predict", fit, csv, "--out", tmp_path / "p.csv")
     assert code == 2
     assert "mixture.safetensors: damaged or changed" in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("fit", "a", "--out", "b", "--model", "best"), "'best' is not one of 'infinite', 'gmvae'"),
+        (("fit", "a", "--json"), "Missing option '--out': see `dimix fit --help`"),
+        (("fit", "a", "--epochs", "0"), "Invalid value for '--epochs': Input should be"),
+        (("fit", "a", "--epochs", "0"), "or equal to 1, found '0': see `dimix fit --help`"),
+        (("cluster",), "No such command 'cluster'"),
+        (("--fast",), "No such option: --fast"),
+    ],
+)
+def test_usage_errors_are_one_line(arguments: tuple[str, ...], message: str) -> None:
+    result = CliRunner().invoke(app, arguments, prog_name="dimix")
+    assert result.exit_code == 2
+    assert result.output.startswith("dimix: ")
+    assert result.output.count("\n") == 1
+    assert message in result.output
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert call("--version") == (0, f"dimix {version('dimix')}")
+    assert "Usage: " in call()[1]

@@ -70,3 +70,9 @@ def test_report_of_nothing_is_refused(tmp_path: Path) -> None:
     code, output = call("report", tmp_path)
     assert code == 2
     assert "holds no finished cell" in output
+
+
+def test_report_of_a_fit_says_where_its_report_is(mixture: Path) -> None:
+    code, output = call("report", mixture)
+    assert code == 2
+    assert f"{mixture} is a fit: its report is {mixture / 'report' / 'report.html'}" in output
