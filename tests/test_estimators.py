@@ -150,8 +150,8 @@ def test_a_start_that_does_not_fit_is_refused(
 @pytest.mark.parametrize(
     ("X", "message"),
     [
-        (np.full((4, 3), np.nan), "contains NaN"),
-        (np.array([[0.0, np.inf]]), "contains infinity"),
+        (np.full((4, 3), np.nan), r"X must hold finite numbers alone; found NaN at \[0, 0\]"),
+        (np.array([[0.0, np.inf]]), r"found inf at \[0, 1\]"),
         (np.array([["a", "b"]]), "not compatible with arrays of bytes/strings"),
         (np.zeros((4, 3), dtype="datetime64[s]"), r"X must hold numbers; found datetime64\[s\]"),
         (np.zeros(5), "Reshape your data"),

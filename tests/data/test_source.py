@@ -118,6 +118,7 @@ def test_the_row_of_an_error_counts_from_the_files_beginning(tmp_path: Path) -> 
         ('a,b\n1,"2\n', r"expected lines of 2 fields, as the first one has \('a', 'b'\)"),
         (f"a,b\n1,2\n{10**400},2\n", "found an infinite value in row 2, column 'a'"),
         (f"a,b\n1,2\n{-(10**400)},2\n", "found an infinite value in row 2, column 'a'"),
+        ("a;b\n1;2\n5,1;2\n", "found '5,1' in row 2 .* or write a point for the decimal comma"),
         (f"a,b\n1,2\n{'x' * 400},2\n", "column 'a' must hold numbers, found 'x{79} in row 2"),
     ],
 )

@@ -292,6 +292,14 @@ def test_squares_that_underflow_are_named(
         fitted(rows, covariance_type=covariance_type, reg_covar=0)
 
 
+@pytest.mark.parametrize("from_file", [False, True])
+def test_a_scale_that_reg_covar_hides_is_warned_of(from_file: bool, tmp_path: Path) -> None:
+    np.save(tmp_path / "rows.npy", ROWS * 1e-5)
+    rows = tmp_path / "rows.npy" if from_file else ROWS * 1e-5
+    with pytest.warns(UserWarning, match=r"reg_covar=1e-06 is added .* no column of X has one"):
+        DirichletProcessGaussianMixture(4, random_state=0).fit(rows)
+
+
 @types
 @pytest.mark.parametrize("scale", [1e30, 1e18, 1e-18, 1e-30])
 def test_float32_whose_squares_leave_its_range(covariance_type: str, scale: float) -> None:

@@ -216,6 +216,17 @@ class Diverging(Model):
         return Objective(value.mean(), {"reconstruction": -value})
 
 
+def test_where_no_bar_can_be_drawn_lines_say_how_far_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("dimix.training.callbacks.BETWEEN_LINES", 0.0)
+    train(model("vae"), data(), training(progress="a model"))
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("a model: ")]
+    assert len(lines) == 4
+    assert "a model: 1/4 epochs  loss " in lines[0]
+    assert lines[-1].endswith("about 0:00:00 left")
+
+
 def test_divergence_is_said_and_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(DivergedError, match=r"diverged in epoch 1: the loss became nan"):
         train(Diverging(), data(), training(checkpoint_dir=tmp_path))

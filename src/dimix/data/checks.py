@@ -82,7 +82,8 @@ def check_rows(
         where += f", column {columns[place[0]] if columns else place[0] + 1!r}"
     is_missing = bool(np.isnan(X[tuple(bad[0])]))
     what = "a missing value" if is_missing else "an infinite value"
-    taken = ", or give the model mixture allow_missing=true" if is_missing and X.ndim == 2 else ""
+    gaps = ", or fit the mixture, with allow_missing (--model mixture --set allow_missing=true)"
+    taken = gaps if is_missing and X.ndim == 2 else ""
     raise DataError(
         f"{path}: expected a number everywhere, found {what} in {where} (counted from 1); "
         f"{len(bad)} such in all: fill them in, or leave the rows or columns out{taken}"

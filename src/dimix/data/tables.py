@@ -225,9 +225,12 @@ def _numbers(column: Any, path: Path, start: int) -> Shaped[np.ndarray, " n"]:
     values = [_number(value) for value in text]
     bad = next((i for i, value in enumerate(values) if value is None), None)
     if bad is not None:
+        found = text.iloc[bad]
+        has_comma = _number(str(found).replace(",", ".", 1)) is not None
+        remedy = "a point for the decimal comma" if has_comma else "numbers"
         raise DataError(
-            f"{path}: column {column.name!r} must hold numbers, found {text.iloc[bad]!r:.80} in "
-            f"row {start + bad + 1} (counted from 1): drop the column (--drop), or write numbers"
+            f"{path}: column {column.name!r} must hold numbers, found {found!r:.80} in "
+            f"row {start + bad + 1} (counted from 1): drop the column (--drop), or write {remedy}"
         )
     return np.array(values, dtype=np.float64)
 

@@ -39,7 +39,7 @@ from dimix.estimators.inputs import (
 )
 from dimix.estimators.layout import warn_of_layout
 from dimix.estimators.shaping import shaping
-from dimix.mixture.estimator.arguments import check_choice, check_no_dates, check_number
+from dimix.mixture.estimator.arguments import check_choice, check_number, check_numeric
 from dimix.mixture.inference.distributed import check_same, from_first, in_use, together
 from dimix.nets import Architecture, Likelihood, networks, set_units, suited
 from dimix.training import (
@@ -194,7 +194,7 @@ class DeepEstimator(
         self.likelihood_ = likelihood_of(rows) if self.likelihood == "auto" else self.likelihood
         if X_val is None:
             return rows, None
-        check_no_dates(X_val, "X_val")
+        check_numeric(X_val, "X_val")
         check_shape(X_val, tuple(rows.shape[1:]), name="X_val")
         check_array(X_val, dtype="numeric", allow_nd=True, input_name="X_val")
         validation = check_rows(self, X_val, self.likelihood_, name="X_val")
@@ -218,14 +218,19 @@ class DeepEstimator(
         return tags
 
     def _check_parameters(self) -> None:
-        for name in ("latent_dim", "epochs", "batch_size", "devices", "num_nodes"):
-            if name != "epochs" or self.epochs is not None:
-                check_number(name, getattr(self, name), low=1, integer=True)
+        for name in ("latent_dim", "batch_size", "devices", "num_nodes"):
+            check_number(name, getattr(self, name), low=1, integer=True)
+        if self.epochs is not None:
+            check_number("epochs", self.epochs, low=1, integer=True, besides="None")
         check_number("learning_rate", self.learning_rate, low=0, closed=False)
         networks(self.architecture)
         check_choice("likelihood", self.likelihood, ("auto", *get_args(Likelihood)))
         check_choice("precision", self.precision, ("auto", *get_args(Fixed)))
         check_device(self.device)
+        if not isinstance(self.checkpoint_dir, str | Path | None):
+            raise ValueError(f"checkpoint_dir must be a path or None, got {self.checkpoint_dir!r}")
+        if not isinstance(self.progress, str | bool):
+            raise ValueError(f"progress must be a title, True or False, got {self.progress!r}")
 
     def _ranks(self) -> Ranks:
         return Ranks(self.device, int(self.devices), int(self.num_nodes))
@@ -249,7 +254,7 @@ class DeepEstimator(
     def _rows(self, X: ArrayLike) -> Tensor:
         """Checked data as flat rows [N, P]."""
         check_is_fitted(self, "model_")
-        check_no_dates(X)
+        check_numeric(X)
         fitted = tuple(self.sample_shape_)
         if len(fitted) > 1 or np.asarray(X).ndim > 2:  # of tables scikit-learn tells
             check_shape(X, fitted)

@@ -119,15 +119,16 @@ class DeepInfiniteMixture(FittedInfiniteMixture):
         for name in ("sharpness", "prior_weight"):
             check_number(name, getattr(self, name), low=1)
         if self.pretrain_epochs is not None:
-            check_number("pretrain_epochs", self.pretrain_epochs, low=1, integer=True)
+            epochs = self.pretrain_epochs
+            check_number("pretrain_epochs", epochs, low=1, integer=True, besides="None")
         weight = self.pretrain_prior_weight
         check_number("pretrain_prior_weight", weight, low=0, closed=False)
         if self.coarsening != "auto":
-            check_number("coarsening", self.coarsening, low=0, closed=False)
+            check_number("coarsening", self.coarsening, low=0, closed=False, besides="'auto'")
         if self.augment not in ("auto", None) and not callable(self.augment):
             raise ValueError(f'augment must be a callable, "auto" or None; found {self.augment!r}')
         if self.n_clusters is not None:
-            check_number("n_clusters", self.n_clusters, low=1, integer=True)
+            check_number("n_clusters", self.n_clusters, low=1, integer=True, besides="None")
         check_moves(self.moves)
 
     def _checked(self, X: Any, X_val: ArrayLike | None) -> tuple[Tensor, Tensor | None]:

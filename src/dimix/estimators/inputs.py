@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
-from dimix.mixture.estimator.arguments import check_no_dates
+from dimix.mixture.estimator.arguments import check_numeric
 from dimix.nets import Likelihood
 from dimix.training import CHUNK, as_float
 
@@ -51,8 +51,13 @@ def check_rows(
             of another width, outside the likelihood's range, or, on ``reset``, so far from 0 that
             float32 does not tell numbers apart; the message says what was found.
     """
-    check_no_dates(X, name)
-    array = validate_data(estimator, X, reset=reset, allow_nd=True, dtype="numeric")
+    check_numeric(X, name)
+    try:
+        array = validate_data(estimator, X, reset=reset, allow_nd=True, dtype="numeric")
+    except ValueError as error:
+        if "NaN" in str(error) or "infinity" in str(error):
+            _check_finite(np.asarray(X, dtype=np.float64), name)
+        raise
     if array.ndim > 4:
         raise ValueError(
             f"{name} must be a table [N, P] or images [N, H, W] or [N, H, W, C]; "
@@ -74,6 +79,17 @@ def check_rows(
             f"found [{low:.4g}, {high:.4g}]; rescale it or use likelihood='gaussian'"
         )
     return rows
+
+
+def _check_finite(array: Float64[np.ndarray, "*shape"], name: str) -> None:
+    """Raise at the first number that is missing or infinite."""
+    for place in np.argwhere(~np.isfinite(array))[:1]:
+        number = float(array[tuple(place)])
+        found = "NaN" if np.isnan(number) else number
+        raise ValueError(
+            f"{name} must hold finite numbers alone; found {found} at {place.tolist()}: fill in "
+            "what is missing, or leave its row or column out"
+        ) from None
 
 
 def are_bytes(array: Shaped[np.ndarray, "N *shape"]) -> bool:

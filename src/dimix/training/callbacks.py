@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ from dimix.training.plan import Plan
 from dimix.training.seeds import EVALUATION, MIXTURE, epoch_seed
 
 Scorer = Callable[[], dict[str, float]]
+BETWEEN_LINES = 30.0
+"""Seconds from one line about the progress to the next, where no bar can be drawn."""
 
 
 def as_numbers(scores: Any) -> dict[str, float]:
@@ -170,11 +173,15 @@ class EpochCheckpoint(Checkpoint):
 
 
 class EpochProgress(Callback):
-    """A progress bar over epochs with the last loss of a history and the time left."""
+    """A progress bar over epochs with the last loss of a history and the time left.
+
+    Where nothing can be drawn, as in a file, a line now and then.
+    """
 
     def __init__(self, title: str, history: History) -> None:
         self.title, self.history = title, history
         self.task = TaskID(0)
+        self.told = time.perf_counter()
         self.bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -193,6 +200,17 @@ class EpochProgress(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         loss = f"{self.history.rows[-1]['train_loss']:.2f}"
         self.bar.update(self.task, completed=trainer.current_epoch + 1, loss=loss)
+        console, now = self.bar.console, time.perf_counter()
+        if not (console.is_terminal or console.is_jupyter) and now - self.told > BETWEEN_LINES:
+            self.told = now
+            console.print(self.line(), markup=False, soft_wrap=True)
+
+    def line(self) -> str:
+        """How far it is, in words."""
+        (task,) = self.bar.tasks
+        left = timedelta(seconds=round(task.time_remaining or 0))
+        epochs = f"{task.completed:.0f}/{task.total:.0f} epochs"
+        return f"{self.title}: {epochs}  loss {task.fields['loss']}  about {left} left"
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.bar.stop()

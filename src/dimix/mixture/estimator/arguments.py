@@ -43,22 +43,37 @@ DATES = re.compile("date|time|duration|period", re.IGNORECASE)
 """What the names of types begin with that are dates, times or durations, whosoever they are."""
 
 
+TEXT = re.compile("object|str|string|category", re.IGNORECASE)
+"""What the types of a frame's columns are called that may hold text."""
+
+
 def check_number(
-    name: str, value: Any, *, low: float, closed: bool = True, integer: bool = False
+    name: str,
+    value: Any,
+    *,
+    low: float,
+    closed: bool = True,
+    integer: bool = False,
+    besides: str = "",
 ) -> None:
-    """Raise unless ``value`` is a finite number at or, if not ``closed``, above ``low``."""
+    """Raise unless ``value`` is a finite number at or, if not ``closed``, above ``low``.
+
+    ``besides`` says what else it might have been.
+    """
     kind: type = Integral if integer else Real
     noun = "an integer" if integer else "a finite number"
     is_number = isinstance(value, kind) and not isinstance(value, bool)
     if not is_number or not np.isfinite(value) or value < low or (value == low and not closed):
         sign = ">=" if closed else ">"
-        raise ValueError(f"{name} must be {noun} {sign} {low}, got {value!r}")
+        also = f"{besides} or " if besides else ""
+        raise ValueError(f"{name} must be {also}{noun} {sign} {low}, got {value!r}")
 
 
-def check_no_dates(X: Any, name: str = "X") -> None:
-    """Raise if ``X`` holds dates or durations, which NumPy would take for numbers of some unit.
+def check_numeric(X: Any, name: str = "X") -> None:
+    """Raise if ``X`` holds dates, durations or, in the columns of a frame, text.
 
-    Those of arrays and of the frames of pandas, polars and Arrow, and objects in the first row.
+    NumPy would take the first for numbers of some unit. Of arrays, and of the frames of pandas,
+    polars and Arrow, types are looked at; of objects those in the first row.
     """
     schema = getattr(getattr(X, "schema", None), "types", None)
     dtypes = schema or getattr(X, "dtypes", getattr(X, "dtype", None))
@@ -69,6 +84,26 @@ def check_no_dates(X: Any, name: str = "X") -> None:
     for kind in found:
         if DATES.match(kind):
             raise ValueError(f"{name} must hold numbers; found {kind}: give days since one, say")
+    if hasattr(X, "dtypes") and hasattr(X, "columns"):
+        for column, kind in zip(X.columns, found, strict=False):
+            if TEXT.match(kind):
+                _check_no_text(X[column], f"column {column!r} of {name}")
+
+
+def _check_no_text(values: Iterable[Any], what: str) -> None:
+    """Raise at the first text that is no number."""
+    for value in values:
+        if isinstance(value, str):
+            try:
+                float(value)
+            except ValueError:
+                raise ValueError(f"{what} must hold numbers; found {value!r}") from None
+
+
+def check_flag(name: str, value: Any) -> None:
+    """Raise unless ``value`` is True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name} must be True or False, got {value!r}")
 
 
 def check_choice(name: str, value: Any, allowed: tuple[object, ...]) -> None:
@@ -98,9 +133,13 @@ def check_parameters(estimator: Any) -> None:
     if given["mean_precision_prior"] is not None:
         check_number("mean_precision_prior", given["mean_precision_prior"], low=0, closed=False)
     if given["init_components"] is not None:
-        check_number("init_components", given["init_components"], low=1, integer=True)
+        check_number(
+            "init_components", given["init_components"], low=1, integer=True, besides="None"
+        )
+    for name in ("reorder", "warm_start", "allow_missing"):
+        check_flag(name, given[name])
     if given["coarsening"] not in (None, "auto"):
-        check_number("coarsening", given["coarsening"], low=0, closed=False)
+        check_number("coarsening", given["coarsening"], low=0, closed=False, besides="None, 'auto'")
     check_moves(given["moves"])
     concentration_of(given["weight_concentration_prior"], 1)
     if given["allow_missing"] and given["covariance_type"] not in GAPS_ALLOWED:

@@ -32,6 +32,7 @@ from dimix.mixture.estimator.rows import (
     reduced,
     sample_of,
     total_weight,
+    warn_of_small_scale,
 )
 from dimix.mixture.hierarchy import Hierarchy, hierarchy_of_stream
 from dimix.mixture.inference.batch import sweep
@@ -63,7 +64,8 @@ class DirichletProcessGaussianMixture(FittedMixture):
         covariance_type: "full", "tied", "diag" or "spherical", each the exact conjugate family.
         tol: stop when an update changes the bound by less than this many nats a row, and when
             three rounds of moves together with their updates have raised it by less, each.
-        reg_covar: added to the diagonal of each component's covariance in every update.
+        reg_covar: added to the diagonal of each component's covariance in every update, in the
+            units of X squared: of columns that vary by less, give a smaller one.
         max_iter: the most updates of coordinate ascent after the last move.
         n_init: number of starts; the one with the highest bound is kept.
         init_params: "kmeans", "k-means++", "random" or "random_from_data".
@@ -211,7 +213,9 @@ class DirichletProcessGaussianMixture(FittedMixture):
         are None and the start; a stream does not go on from ``fit``. ``n_rows`` is the number
         of rows that the stream will have; None takes the number seen so far. Under
         torch.distributed every rank brings a part of each minibatch. With ``coarsening``, which
-        components share rows is read off the last minibatch.
+        components share rows is read off the last minibatch. There are no moves here, so that a
+        stream keeps the components it began with, parts of clusters among them: take
+        ``coarsening="auto"``.
         """
         first = not hasattr(self, "_stream")
         if first:
@@ -268,6 +272,8 @@ class DirichletProcessGaussianMixture(FittedMixture):
         """How rows become data: the prior, given the moments of the rows of all ranks."""
         check_same("the number of columns of X", rows.x.shape[1])
         centre, covariance = moments(rows, self.covariance_type)
+        if rows.var is None:
+            warn_of_small_scale(covariance, self.reg_covar)
         gaps = self.allow_missing and self.covariance_type == "full" and has_gaps(rows)
         return self._encoding_of(centre, covariance, rows.x, gaps=gaps)
 
@@ -309,6 +315,7 @@ class DirichletProcessGaussianMixture(FittedMixture):
     def _fit_blocks(self, blocks: Blocks, rng: np.random.RandomState) -> Self:
         seen = overview(blocks, rng)
         covariance = reduced(seen.moments.covariance, self.covariance_type)
+        warn_of_small_scale(covariance, self.reg_covar)
         encoding = self._encoding_of(seen.moments.mean, covariance, seen.sample)
         self.n_features_in_ = len(seen.moments.mean)
         self.__dict__.pop("feature_names_in_", None)

@@ -19,8 +19,8 @@ from torch import Tensor
 from dimix.mixture.estimator import saved
 from dimix.mixture.estimator.arguments import (
     check_choice,
-    check_no_dates,
     check_number,
+    check_numeric,
     check_observed,
     device_of,
 )
@@ -203,7 +203,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         self, X: ArrayLike, *, reset: bool, ensure_min_samples: int = 1
     ) -> Float[np.ndarray, "N D"]:
         """Rows as float32 or float64, NaN only if it may be and never a whole row of it."""
-        check_no_dates(X)
+        check_numeric(X)
         try:
             rows: Float[np.ndarray, "N D"] = validate_data(
                 self,

@@ -4,6 +4,7 @@ Centre and covariance are those of the rows of all ranks; a start, and moves, lo
 of them that fits in one process.
 """
 
+import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +20,8 @@ NARROW = 1e-5
 """Smallest eigenvalue of a covariance, in the data's spread, below which products need float64."""
 SCALES = (1e-20, 1e20)
 """Variances whose inverses, and whose sums over many rows, float32 holds: others need float64."""
+HIDES = 10.0
+"""Times reg_covar that a column's variance should be: clusters are narrower than their column."""
 LEAST_VARIANCE = 1e-304
 """The largest variance of the columns may be no less: its inverse and its digits must be there."""
 
@@ -108,6 +111,18 @@ def check_spread(x: Float[np.ndarray, "n D"], covariance: Float64[np.ndarray, "*
         raise ValueError(
             f"the rows of X differ by {spread:.3g} at most, the square of which underflows: "
             "rescale the columns, or give a reg_covar above 0"
+        )
+
+
+def warn_of_small_scale(covariance: Float64[np.ndarray, "*DD"], reg_covar: float) -> None:
+    """Warn if what is added to each component's variances is large beside those of the rows."""
+    largest_variance = float(covariance.max())
+    if 0 < largest_variance < HIDES * reg_covar:
+        warnings.warn(
+            f"reg_covar={reg_covar:g} is added to the variances of each component, and no column "
+            f"of X has one above {largest_variance:.3g}: clusters may not be told apart; give a "
+            "smaller reg_covar, or rescale the columns",
+            stacklevel=4,
         )
 
 

@@ -1,0 +1,50 @@
+"""What is refused by name: text in a frame's column, numbers that are none, flags that are none."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dimix import DeepInfiniteMixture, DirichletProcessGaussianMixture
+from dimix.mixture.estimator.arguments import check_numeric
+
+TABLE = {"a": [1.0, 2.0], "town": ["3", "Rome"]}
+
+
+@pytest.mark.parametrize("kind", ["object", "string", "category"])
+def test_a_column_of_text_is_named(kind: str) -> None:
+    with pytest.raises(ValueError, match="column 'town' of X must hold numbers; found 'Rome'"):
+        check_numeric(pd.DataFrame(TABLE).astype({"town": kind}))
+
+
+def test_numbers_as_objects_or_text_are_numbers() -> None:
+    check_numeric(pd.DataFrame({"a": [1, 2], "b": ["3", "4.5"]}, dtype=object))
+    check_numeric(np.eye(2))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"coarsening": "Auto"}, "coarsening must be None, 'auto' or a finite number > 0"),
+        ({"init_components": 0}, "init_components must be None or an integer >= 1, got 0"),
+        ({"allow_missing": "no"}, "allow_missing must be True or False, got 'no'"),
+        ({"warm_start": 1}, "warm_start must be True or False, got 1"),
+    ],
+)
+def test_parameters_of_the_mixture(parameters: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        DirichletProcessGaussianMixture(3).set_params(**parameters).fit(np.eye(4))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"coarsening": "Auto"}, "coarsening must be 'auto' or a finite number > 0, got 'Auto'"),
+        ({"n_clusters": 0}, "n_clusters must be None or an integer >= 1, got 0"),
+        ({"epochs": 0}, "epochs must be None or an integer >= 1, got 0"),
+        ({"checkpoint_dir": 5}, "checkpoint_dir must be a path or None, got 5"),
+        ({"progress": 3}, "progress must be a title, True or False, got 3"),
+    ],
+)
+def test_parameters_of_the_flagship(parameters: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        DeepInfiniteMixture().set_params(**parameters).fit(np.eye(4))
