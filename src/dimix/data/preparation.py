@@ -162,9 +162,15 @@ def constant_columns(data: Data) -> list[str]:
 
 def numbering_columns(data: Data) -> list[str]:
     """The names, or numbers from 1, of columns that hold N whole numbers in a row, in any order."""
-    in_a_row = data.X.min(0) + np.arange(len(data))[:, None]
-    numbers = (np.sort(data.X, 0) == in_a_row).all(0) & (len(data) > 2)
-    return [name for name, is_so in zip(_column_names(data), numbers, strict=True) if is_so]
+    if len(data) < 3:
+        return []
+    steps, names = np.arange(len(data)), _column_names(data)
+    candidates = np.flatnonzero(np.ptp(data.X, 0) == steps[-1])
+    return [
+        names[int(j)]
+        for j in candidates
+        if np.array_equal(np.sort(data.X[:, j]) - data.X[:, j].min(), steps)
+    ]
 
 
 def _check_observed(data: Data, source: str | Path) -> None:
