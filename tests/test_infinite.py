@@ -45,8 +45,8 @@ def fitted(table: tuple[np.ndarray, np.ndarray]) -> DeepInfiniteMixture:
 def test_few_rows_are_seen_more_often():
     model = DeepInfiniteMixture()
     assert model.n_epochs(1_000_000, images=True) == (20, 30, 8)
-    assert model.n_epochs(55_000, images=True) == (20, 155, 39)
-    assert model.n_epochs(4_000, images=True) == (179, 155, 39)
+    assert model.n_epochs(55_000, images=True) == (20, 121, 30)
+    assert model.n_epochs(4_000, images=True) == (179, 135, 34)
     assert model.n_epochs(4_000, images=False) == (128, 150, 0)
     assert model.n_epochs(1_442, images=True) == (350, 320, 80)
     assert model.n_epochs(100, images=True) == (350, 450, 112)

@@ -81,10 +81,9 @@ class DeepInfiniteMixture(FittedInfiniteMixture):
             press the clusters of few samples into one Gaussian.
         moves: True, False, or some of "birth", "split", "merge", "delete".
         pretrain_epochs, epochs: of the first and the third step; None takes as many as make
-            2,800 (images; 2,000 of a table) and 33,500 (26,000) minibatches, within 20 to 350
-            (150) and 30 to 155 (150); the third step has more where there are so few samples
-            that these would not make 1,800 (400) minibatches. The fourth, of images, has a
-            quarter of it.
+            2,800 (images; 2,000 of a table) and 26,000 minibatches, within 20 to 350 (150) and
+            30 to 135 (150); the third step has more where there are so few samples that these
+            would not make 1,800 (400) minibatches. The fourth, of images, has a quarter of it.
 
     Attributes, besides those of `DeepClusterer`:
         n_clusters_: the number of clusters.

@@ -86,7 +86,7 @@ class Recipe:
 
 IMAGES = Recipe(
     pretraining=Length(2_800, 20, 350),
-    joint=(Length(33_500, 30, 155), Length(1_800, 1, 450)),
+    joint=(Length(26_000, 30, 135), Length(1_800, 1, 450)),
     rows_a_number=RowsANumber(first=900.0, fewest=30.0, most=75.0),
     finish=1 / 4,
 )
