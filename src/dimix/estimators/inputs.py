@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
-from dimix.mixture.estimator.arguments import check_numeric
+from dimix.mixture.estimator.arguments import blur_of, check_numeric
 from dimix.nets import Likelihood
 from dimix.training import CHUNK, as_float
 
@@ -26,8 +26,6 @@ few bits a decoder learns less than latents cost."""
 
 UNEVEN = 100.0
 """How many times as much as most a column may vary without a warning."""
-COARSE = 0.01
-"""The part of a column's range that may lie between two neighbours among float32 numbers."""
 SCALES, FAR = (1e-15, 1e15), 1e9
 """Scales of which float32 holds the squares, and sums of them; how many times the range of the
 data fitted others may lie outside of it, for networks to make finite numbers of them."""
@@ -67,8 +65,10 @@ def check_rows(
         raise ValueError(f"{name} must hold at least one number a sample; found {array.shape}")
     if are_bytes(array):
         return as_tensor(array)
-    if reset and array.dtype != np.float32:
-        _check_resolution(array.reshape(len(array), -1), name)
+    if reset and (blurred := blur_of(array.reshape(len(array), -1), name)):
+        if array.dtype != np.float32:
+            raise ValueError(blurred)
+        warnings.warn(blurred, stacklevel=4)
     rows = as_tensor(array.astype(np.float32, copy=False))
     low, high = rows.aminmax()
     if not torch.isfinite(low + high):
@@ -131,19 +131,6 @@ def check_units(
         raise ValueError(
             f"{name} lies in [{low:.4g}, {high:.4g}], too far outside of what the model was "
             f"fitted to, [{fitted['min']:.4g}, {fitted['max']:.4g}]"
-        )
-
-
-def _check_resolution(columns: Shaped[np.ndarray, "N P"], name: str) -> None:
-    """Raise if a column's numbers differ by less than float32 can hold so far from 0."""
-    low, high = columns.min(0).astype(np.float64), columns.max(0).astype(np.float64)
-    step = np.spacing(np.maximum(np.abs(low), np.abs(high)).astype(np.float32))
-    blurred = (high > low) & (step > COARSE * (high - low))
-    if blurred.any():
-        at = int(blurred.argmax())
-        raise ValueError(
-            f"column {at} of {name} lies between {low[at]:.9g} and {high[at]:.9g}, so far from 0 "
-            "that float32 hardly tells its numbers apart; subtract its mean"
         )
 
 

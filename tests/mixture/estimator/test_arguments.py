@@ -48,3 +48,17 @@ def test_parameters_of_the_mixture(parameters: dict[str, object], message: str) 
 def test_parameters_of_the_flagship(parameters: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         DeepInfiniteMixture().set_params(**parameters).fit(np.eye(4))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        DirichletProcessGaussianMixture(3, random_state=0),
+        DeepInfiniteMixture(latent_dim=2, pretrain_epochs=1, epochs=1, progress=False),
+    ],
+    ids=["mixture", "flagship"],
+)
+def test_float32_that_has_lost_what_tells_rows_apart_is_warned_of(model: object) -> None:
+    X = np.random.default_rng(0).normal([0, 1e8], 9, size=(60, 2))
+    with pytest.warns(UserWarning, match="column 1 of X lies .* float32 hardly tells its numbers"):
+        model.fit(X.astype(np.float32))

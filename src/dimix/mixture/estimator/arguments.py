@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Float, Float64, Num
 from numpy.typing import ArrayLike, NDArray
 
 from dimix.mixture.concentration import Concentration, GammaConcentration
@@ -39,6 +39,8 @@ MATRICES = ("full", "tied")
 GAPS_ALLOWED = ("full", "diag")
 """Covariance types of which rows may lack values."""
 
+COARSE = 0.01
+"""The part of a column's range that may lie between two neighbours among float32 numbers."""
 DATES = re.compile("date|time|duration|period", re.IGNORECASE)
 """What the names of types begin with that are dates, times or durations, whosoever they are."""
 
@@ -190,6 +192,22 @@ def check_same_mixture(
             "covariance_type, allow_missing and the number of columns must be those of the last "
             f"fit to start from it (warm_start=True): that was {posterior.family}, got {family}"
         )
+
+
+def blur_of(columns: Num[np.ndarray, "N P"], name: str) -> str | None:
+    """In words: the first column that lies so far from 0 that float32 blurs it, if there is one."""
+    low, high = (
+        end(columns, axis=0).astype(np.float64) for end in (np.fmin.reduce, np.fmax.reduce)
+    )
+    step = np.spacing(np.maximum(np.abs(low), np.abs(high)).astype(np.float32))
+    blurred = (high > low) & (step > COARSE * (high - low))
+    if not blurred.any():
+        return None
+    at = int(blurred.argmax())
+    return (
+        f"column {at} of {name} lies between {low[at]:.9g} and {high[at]:.9g}, so far from 0 that "
+        "float32 hardly tells its numbers apart; subtract its mean"
+    )
 
 
 def check_observed(rows: Float[np.ndarray, "N D"]) -> None:

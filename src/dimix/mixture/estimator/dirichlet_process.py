@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight
 
 from dimix.mixture.estimator.arguments import (
+    blur_of,
     check_none_in_blocks,
     check_parameters,
     check_same_mixture,
@@ -263,6 +264,8 @@ class DirichletProcessGaussianMixture(FittedMixture):
         x = self._validated(X, reset=reset and not self._is_warm(), ensure_min_samples=least)
         rows = Rows(x, None if var is None else check_var(var, x))
         check_range(x, len(x), "X")
+        if reset and x.dtype == np.float32 and (blurred := blur_of(x, "X")):
+            warnings.warn(blurred, stacklevel=3)
         if sample_weight is None:
             return rows
         weights = _check_sample_weight(sample_weight, x, dtype=np.float64, ensure_non_negative=True)
