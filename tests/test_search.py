@@ -205,7 +205,11 @@ def test_where_all_trials_fail_the_first_ones_reason_is_told() -> None:
         ({"architecture": Choice(((8, 0),))}, {}, "space: architecture: widths must be positive"),
         (RATES, {"parameters": {"batch_size": 8}}, "space: batch_size is fixed by parameters"),
         ({}, {}, "space must have an entry"),
-        (RATES, {"parameters": {"epochs": 0}}, "parameters: epochs must be an integer >= 1"),
+        (
+            RATES,
+            {"parameters": {"epochs": 0}},
+            "parameters: epochs must be None or an integer >= 1",
+        ),
         (RATES, {"parameters": {"depth": 1}}, "parameters: depth is no parameter"),
         (RATES, {"model": "algorithm1"}, "model must be one of 'infinite', 'gmvae'"),
         (RATES, {"n_trials": 0}, "n_trials must be an integer >= 1"),

@@ -505,9 +505,9 @@ def test_a_gamma_prior_learns_the_concentration() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"init_components": 0}, "init_components must be an integer >= 1"),
+        ({"init_components": 0}, "init_components must be None or an integer >= 1"),
         ({"moves": ("split", "jump")}, "moves must be one of .*'jump'"),
-        ({"coarsening": -3}, "coarsening must be a finite number > 0"),
+        ({"coarsening": -3}, "coarsening must be None, 'auto' or a finite number > 0"),
         ({"weight_concentration_prior": (1.0, 0.0)}, "must be a finite number > 0, got 0"),
         ({"weight_concentration_prior": (1.0,)}, "must be a number or a pair"),
     ],

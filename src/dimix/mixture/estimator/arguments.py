@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64, Num
+from jaxtyping import Float, Float64, Shaped
 from numpy.typing import ArrayLike, NDArray
 
 from dimix.mixture.concentration import Concentration, GammaConcentration
@@ -194,7 +194,7 @@ def check_same_mixture(
         )
 
 
-def blur_of(columns: Num[np.ndarray, "N P"], name: str) -> str | None:
+def blur_of(columns: Shaped[np.ndarray, "N P"], name: str) -> str | None:
     """In words: the first column that lies so far from 0 that float32 blurs it, if there is one."""
     low, high = (
         end(columns, axis=0).astype(np.float64) for end in (np.fmin.reduce, np.fmax.reduce)
