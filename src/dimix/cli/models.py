@@ -1,6 +1,7 @@
 """From the words of the command line to an estimator: which model, likelihood and network."""
 
 import copy
+import warnings
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -129,12 +130,14 @@ def check(estimator: Any, X: Shaped[np.ndarray, "N *shape"]) -> None:
     from dimix.mixture.estimator.arguments import check_parameters
 
     trial = copy.copy(estimator)
-    if hasattr(trial, "covariance_type"):
-        check_parameters(trial)
-        trial._rows(X, None, None)
-    else:
-        trial._check_parameters()
-        trial._checked(X, None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the fit says it again
+        if hasattr(trial, "covariance_type"):
+            check_parameters(trial)
+            trial._rows(X, None, None)
+        else:
+            trial._check_parameters()
+            trial._checked(X, None)
 
 
 def _check_cut(n_clusters: Any, parameters: Mapping[str, Any]) -> None:

@@ -18,6 +18,7 @@ def test_a_column_of_text_is_named(kind: str) -> None:
 
 def test_numbers_as_objects_or_text_are_numbers() -> None:
     check_numeric(pd.DataFrame({"a": [1, 2], "b": ["3", "4.5"]}, dtype=object))
+    check_numeric(pd.DataFrame([[1, 2]], columns=["a", "a"], dtype=object))
     check_numeric(np.eye(2))
 
 

@@ -88,7 +88,7 @@ def check_numeric(X: Any, name: str = "X") -> None:
             raise ValueError(f"{name} must hold numbers; found {kind}: give days since one, say")
     if hasattr(X, "dtypes") and hasattr(X, "columns"):
         for column, kind in zip(X.columns, found, strict=False):
-            if TEXT.match(kind):
+            if TEXT.match(kind) and not hasattr(X[column], "columns"):  # of one name, several
                 _check_no_text(X[column], f"column {column!r} of {name}")
 
 
