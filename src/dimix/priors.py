@@ -219,13 +219,22 @@ class InfiniteMixture(nn.Module):
     ) -> tuple[Move, ...]:
         """Births, splits, merges and deletions that raise the coarsened bound at fixed networks.
 
-        Merges and deletions leave ``fewest`` components. ``mean`` and ``var`` are those of
+        Merges and deletions leave ``fewest`` components, and a component is merged with its heir
+        alone: networks draw together what is merged. ``mean`` and ``var`` are those of
         q(z | x) of all N objects, one view each. Nothing changes unless a move is kept.
         """
         s, views = self.tempering, self.climb.views
         latents = self._latents(mean, var, s)
         start = update(self.prior, s / views * self.statistics.cpu())
-        found = improve(latents, start, rng, moves=moves, fewest=fewest, max_iter=SETTLE_SWEEPS)
+        found = improve(
+            latents,
+            start,
+            rng,
+            moves=moves,
+            fewest=fewest,
+            into_heirs=True,
+            max_iter=SETTLE_SWEEPS,
+        )
         if found.moves:
             statistics, _ = sweep(latents, found.posterior)
             statistics[statistics[:, 0] < s] = 0  # less than one row

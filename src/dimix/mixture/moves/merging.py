@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
 from dimix.mixture.families import TiedCovariance
+from dimix.mixture.moves.heirs import Heirs
 from dimix.mixture.moves.partition import Partition, Proposal, SharedRows, affordable
 from dimix.mixture.posterior import MixturePrior
 from dimix.mixture.sticks import stick_evidence
@@ -36,7 +37,9 @@ class MergeTable:
     A component that was merged into another stays as a row of zeros, so that indices last.
     """
 
-    def __init__(self, partition: Partition, shared: SharedRows) -> None:
+    def __init__(
+        self, partition: Partition, shared: SharedRows, heirs: Heirs | None = None
+    ) -> None:
         self.prior: MixturePrior = partition.prior
         self.statistics = partition.statistics.clone()
         self.entropy = partition.entropy
@@ -47,6 +50,7 @@ class MergeTable:
         self._phi = _phi(self._responsibilities)
         self._weights = shared.weights
         self._alive: Bool[Tensor, " K"] = partition.counts > 0
+        self._heirs = heirs
         n_components = len(self.statistics)
         self._overlaps = torch.full((n_components, n_components), torch.nan, dtype=torch.float64)
 
@@ -70,6 +74,12 @@ class MergeTable:
         others = self._alive.nonzero()[:, 0]
         others = others[others != component]
         return torch.stack([others, torch.full_like(others, component)], dim=1).sort(dim=1).values
+
+    def allowed(self, pairs: Int64[Tensor, "P 2"]) -> Bool[Tensor, " P"]:
+        """Which pairs may be merged: all, or those of a component and its heir."""
+        if self._heirs is None:
+            return torch.ones(len(pairs), dtype=torch.bool)
+        return self._heirs.between(pairs, self.statistics[:, 0])
 
     def nearest(self, pairs: Int64[Tensor, "P 2"], n: int) -> Int64[Tensor, "p 2"]:
         """The ``n`` pairs whose merger adds least to the squared distances from the means.
@@ -116,6 +126,8 @@ class MergeTable:
     def merge(self, a: int, b: int) -> None:
         """Add component b to a."""
         self.entropy -= float(self.overlaps(torch.tensor([[a, b]])))
+        if self._heirs:
+            self._heirs.merge(a, b)
         self.statistics[a] += self.statistics[b]
         self.statistics[b] = 0
         self._alive[b] = False
@@ -231,6 +243,7 @@ class _Candidates:
         near = self._table.nearest(pairs, max(1, self._n_looked_at // self._table.n_alive))
         self.are_all = self.are_all and len(near) == len(pairs)
         self._keep(((self._pairs != a) & (self._pairs != b)).all(1))
+        self._keep(self._table.allowed(self._pairs))  # a may be an heir now in place of others
         pairs, others, gains = self._paying(near)
         self._pairs = torch.cat([self._pairs, pairs])
         self._others = torch.cat([self._others, others])
@@ -249,7 +262,7 @@ class _Candidates:
         """
         others = self._table.gaussian_gains(pairs, self._s)
         gains = others + self._table.stick_gains(pairs, self._s)
-        may = gains > self._least
+        may = (gains > self._least) & self._table.allowed(pairs)
         cost = self._s * self._table.overlaps(pairs[may])
         pays = gains[may] - cost > self._least
         return pairs[may][pays], (others[may] - cost)[pays], (gains[may] - cost)[pays]

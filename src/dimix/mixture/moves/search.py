@@ -23,6 +23,7 @@ from torch import Tensor
 from dimix.mixture.inference.batch import FitResult, fit_batch
 from dimix.mixture.inference.chunks import FeatureChunks
 from dimix.mixture.moves.deleting import propose_deletions
+from dimix.mixture.moves.heirs import Heirs
 from dimix.mixture.moves.merging import MergeTable, merge_all
 from dimix.mixture.moves.partition import Partition, Proposal, Survey, affordable, survey
 from dimix.mixture.moves.splitting import most_rows, propose_birth, propose_splits
@@ -82,6 +83,7 @@ def improve(
     *,
     moves: Iterable[str] = MOVES,
     fewest: int = 1,
+    into_heirs: bool = False,
     tol: float = 1e-3,
     max_iter: int = 100,
     reorder: bool = True,
@@ -90,10 +92,11 @@ def improve(
     """Coordinate ascent and moves from ``start``, whose T components are the most there may be.
 
     Merges and deletions leave ``fewest`` components, which coordinate ascent may then empty.
-    Ends with coordinate ascent of all T components, empty ones included, as ``fit_batch`` with
-    the same arguments; without moves that is all.
+    With ``into_heirs`` a component is merged with its heir alone. Ends with coordinate ascent of
+    all T components, empty ones included, as ``fit_batch`` with the same arguments; without moves
+    that is all.
     """
-    search = _Search(chunks, start, rng, fewest, tol, reorder, on_iteration)
+    search = _Search(chunks, start, rng, fewest, into_heirs, tol, reorder, on_iteration)
     kinds = [kind for kind in MOVES if kind in set(moves)]
     if kinds:
         search.run(kinds, min(max_iter, SETTLE_SWEEPS))
@@ -143,6 +146,7 @@ class _Search:
         start: MixturePosterior,
         rng: np.random.RandomState,
         fewest: int,
+        into_heirs: bool,
         tol: float,
         reorder: bool,
         on_iteration: Callable[[int, Bound], None] | None,
@@ -152,7 +156,7 @@ class _Search:
         self._recorded: MixturePosterior | None = None  # that whose bound is the last of them
         self.moves = list[Move]()
         self._chunks, self._rng, self._tol, self._reorder = chunks, rng, tol, reorder
-        self._fewest, self._on_iteration = fewest, on_iteration
+        self._fewest, self._into_heirs, self._on_iteration = fewest, into_heirs, on_iteration
         self._n_slots = start.n_components
         self._n_affordable = affordable(chunks.family)
         self._least = LEAST_GAIN * chunks.total_weight
@@ -231,13 +235,17 @@ class _Search:
         self.posterior = update(self.posterior.prior, by_size(statistics))
 
     def _merge(self, view: Survey) -> bool:
-        table, made = MergeTable(view.partition, view.shared), list[Move]()
+        table, made = self._table(view), list[Move]()
 
         def note(a: int, b: int, gain: float) -> None:
             made.append(Move("merge", (a, b), len(view.partition.counts) - len(made) - 1, gain))
 
         merge_all(table, note, least=self._least, fewest=self._fewest)
         return self._keep(table.partition, made)
+
+    def _table(self, view: Survey) -> MergeTable:
+        heirs = Heirs.of(self._chunks, view) if self._into_heirs else None
+        return MergeTable(view.partition, view.shared, heirs)
 
     def _delete(self, view: Survey) -> bool:
         return self._carry_out(view, propose_deletions(self._chunks, view))
@@ -246,12 +254,13 @@ class _Search:
         n_parts = min(PARTS, self._n_free(view) + 1)
         proposals = propose_splits(self._chunks, view, max(n_parts, 2), self._rng)
         if n_parts < PARTS and proposals:
-            proposals += self._paid_for(proposals, MergeTable(view.partition, view.shared))
+            proposals += self._paid_for(proposals, self._table(view))
         return self._carry_out(view, proposals)
 
     def _paid_for(self, splits: list[Proposal], table: MergeTable) -> list[Proposal]:
         """Splits in two that make room for themselves by the cheapest merge elsewhere."""
         pairs = table.nearest(table.pairs(), max(self._n_affordable, table.n_alive))
+        pairs = pairs[table.allowed(pairs)]
         pairs = pairs[table.gains(pairs).argsort(descending=True)]
         both = list[Proposal]()
         for split in splits:
