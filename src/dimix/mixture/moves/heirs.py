@@ -41,10 +41,11 @@ class Heirs:
     def between(
         self, pairs: Int64[Tensor, "P 2"], counts: Float64[Tensor, " K"]
     ) -> Bool[Tensor, " P"]:
-        """Whether the larger of each pair is the heir of the smaller."""
+        """Whether the larger of each pair is the heir of the smaller; without rows none is."""
         a, b = pairs.unbind(1)
         smaller = torch.where(counts[a] < counts[b], a, b)
-        return self._rows.argmax(1)[smaller] == a + b - smaller
+        most, heir = self._rows.max(1)
+        return (heir[smaller] == a + b - smaller) & (most[smaller] > 0)
 
     def merge(self, a: int, b: int) -> None:
         """Let a, to which b is added, give and inherit what b would."""
