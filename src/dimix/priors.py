@@ -219,8 +219,8 @@ class InfiniteMixture(nn.Module):
     ) -> tuple[Move, ...]:
         """Births, splits, merges and deletions that raise the coarsened bound at fixed networks.
 
-        Merges and deletions leave ``fewest`` components, and a component is merged with its heir
-        alone: networks draw together what is merged. ``mean`` and ``var`` are those of
+        Merges and deletions leave ``fewest`` components, and only each other's heirs are merged:
+        networks draw together what is merged. ``mean`` and ``var`` are those of
         q(z | x) of all N objects, one view each. Nothing changes unless a move is kept.
         """
         s, views = self.tempering, self.climb.views
@@ -232,7 +232,7 @@ class InfiniteMixture(nn.Module):
             rng,
             moves=moves,
             fewest=fewest,
-            into_heirs=True,
+            only_heirs=True,
             max_iter=SETTLE_SWEEPS,
         )
         if found.moves:

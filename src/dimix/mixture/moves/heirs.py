@@ -3,7 +3,8 @@
 Two small components may lie far from each other, each beside a large one, and the bound may
 still rise most when they are merged: a wide Gaussian of few rows is cheap. At a fixed posterior
 that is right. While networks train it is not, since what is merged is drawn together: parts of
-two clusters would become a third. So there a component is only merged into its heir.
+two clusters would become a third. So there two components are merged only if each is the heir
+of the other, and a small part of a large cluster is deleted, which its rows share out themselves.
 """
 
 import torch
@@ -15,7 +16,7 @@ from dimix.mixture.moves.partition import Survey, blocks
 
 
 class Heirs:
-    """Who would inherit most rows of each component: the second largest of most of them.
+    """The heir of each component: the one that is second largest in most of its rows.
 
     ``rows`` [K, K] counts the rows whose largest component is k by their second largest.
     """
@@ -38,14 +39,10 @@ class Heirs:
                 rows += torch.bincount(n * first + second, weights, minlength=n * n)
         return cls(rows.view(n, n))
 
-    def between(
-        self, pairs: Int64[Tensor, "P 2"], counts: Float64[Tensor, " K"]
-    ) -> Bool[Tensor, " P"]:
-        """Whether the larger of each pair is the heir of the smaller; without rows none is."""
-        a, b = pairs.unbind(1)
-        smaller = torch.where(counts[a] < counts[b], a, b)
+    def mutual(self, pairs: Int64[Tensor, "P 2"]) -> Bool[Tensor, " P"]:
+        """Whether each of a pair is the heir of the other; without rows there is no heir."""
         most, heir = self._rows.max(1)
-        return (heir[smaller] == a + b - smaller) & (most[smaller] > 0)
+        return ((heir[pairs] == pairs.flip(1)) & (most[pairs] > 0)).all(1)
 
     def merge(self, a: int, b: int) -> None:
         """Let a, to which b is added, give and inherit what b would."""

@@ -76,10 +76,10 @@ class MergeTable:
         return torch.stack([others, torch.full_like(others, component)], dim=1).sort(dim=1).values
 
     def allowed(self, pairs: Int64[Tensor, "P 2"]) -> Bool[Tensor, " P"]:
-        """Which pairs may be merged: all, or those of a component and its heir."""
+        """Which pairs may be merged: all, or those that are each other's heirs."""
         if self._heirs is None:
             return torch.ones(len(pairs), dtype=torch.bool)
-        return self._heirs.between(pairs, self.statistics[:, 0])
+        return self._heirs.mutual(pairs)
 
     def nearest(self, pairs: Int64[Tensor, "P 2"], n: int) -> Int64[Tensor, "p 2"]:
         """The ``n`` pairs whose merger adds least to the squared distances from the means.

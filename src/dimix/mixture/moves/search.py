@@ -83,7 +83,7 @@ def improve(
     *,
     moves: Iterable[str] = MOVES,
     fewest: int = 1,
-    into_heirs: bool = False,
+    only_heirs: bool = False,
     tol: float = 1e-3,
     max_iter: int = 100,
     reorder: bool = True,
@@ -92,11 +92,11 @@ def improve(
     """Coordinate ascent and moves from ``start``, whose T components are the most there may be.
 
     Merges and deletions leave ``fewest`` components, which coordinate ascent may then empty.
-    With ``into_heirs`` a component is merged with its heir alone. Ends with coordinate ascent of
+    With ``only_heirs`` only each other's heirs are merged. Ends with coordinate ascent of
     all T components, empty ones included, as ``fit_batch`` with the same arguments; without moves
     that is all.
     """
-    search = _Search(chunks, start, rng, fewest, into_heirs, tol, reorder, on_iteration)
+    search = _Search(chunks, start, rng, fewest, only_heirs, tol, reorder, on_iteration)
     kinds = [kind for kind in MOVES if kind in set(moves)]
     if kinds:
         search.run(kinds, min(max_iter, SETTLE_SWEEPS))
@@ -146,7 +146,7 @@ class _Search:
         start: MixturePosterior,
         rng: np.random.RandomState,
         fewest: int,
-        into_heirs: bool,
+        only_heirs: bool,
         tol: float,
         reorder: bool,
         on_iteration: Callable[[int, Bound], None] | None,
@@ -156,7 +156,7 @@ class _Search:
         self._recorded: MixturePosterior | None = None  # that whose bound is the last of them
         self.moves = list[Move]()
         self._chunks, self._rng, self._tol, self._reorder = chunks, rng, tol, reorder
-        self._fewest, self._into_heirs, self._on_iteration = fewest, into_heirs, on_iteration
+        self._fewest, self._only_heirs, self._on_iteration = fewest, only_heirs, on_iteration
         self._n_slots = start.n_components
         self._n_affordable = affordable(chunks.family)
         self._least = LEAST_GAIN * chunks.total_weight
@@ -244,7 +244,7 @@ class _Search:
         return self._keep(table.partition, made)
 
     def _table(self, view: Survey) -> MergeTable:
-        heirs = Heirs.of(self._chunks, view) if self._into_heirs else None
+        heirs = Heirs.of(self._chunks, view) if self._only_heirs else None
         return MergeTable(view.partition, view.shared, heirs)
 
     def _delete(self, view: Survey) -> bool:
