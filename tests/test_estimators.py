@@ -132,13 +132,14 @@ def test_pretrained_start_is_taken(images: np.ndarray) -> None:
     ("start", "message"),
     [
         (GMVAE(**QUICK), "pretrained must be a fitted GMVAE; found GMVAE"),
+        (VAE(**QUICK), "pretrained must be a fitted GMVAE; found VAE"),
         (GMVAE(**QUICK | {"latent_dim": 2}), "pretrained must have the same latent_dim"),
         (GMVAE(**QUICK, architecture=(7,)), "pretrained must have .* and networks"),
     ],
-    ids=["not fitted", "latents", "networks"],
+    ids=["not fitted", "another model", "latents", "networks"],
 )
 def test_a_start_that_does_not_fit_is_refused(
-    start: GMVAE, message: str, request: pytest.FixtureRequest, images: np.ndarray
+    start: GMVAE | VAE, message: str, request: pytest.FixtureRequest, images: np.ndarray
 ) -> None:
     start = clone(start)
     if "not fitted" not in request.node.name:
@@ -220,7 +221,9 @@ def test_a_scorers_numbers_of_numpy_do_not_spoil_a_checkpoint(
     assert VAE(**given).fit(images, scorer=scorer).history_ == history
 
 
-@pytest.mark.parametrize("scores", [None, {"one": "1.5 units"}, {"epoch": 3.0}])
+@pytest.mark.parametrize(
+    "scores", [None, {"one": "1.5 units"}, {"epoch": 3.0}, {"train_loss": 0.0}]
+)
 def test_what_a_scorer_may_not_return_is_named(scores: object, images: np.ndarray) -> None:
     with pytest.raises(ValueError, match=r"scorer must (not )?return"):
         VAE(**QUICK).fit(images, scorer=lambda _: scores)

@@ -49,6 +49,30 @@ def test_bad_requests_fail_with_one_line(
     assert code == 2
     assert message in output
     assert "Traceback" not in output
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_cannot_go_on_is_no_plan(tmp_path: Path) -> None:
+    run = (*SMALL, "--row", "vae", "--out", tmp_path)
+    assert call(*run)[0] == 0
+    code, output = call(*run, "--epochs", "3", "--dry-run")
+    assert (code, "holds a run of" in output) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"), [("run.json", ""), ("record.json", "delete"), ("bundle.npz", "delete")]
+)
+def test_a_damaged_file_is_named(name: str, remedy: str, tmp_path: Path) -> None:
+    run = (*SMALL, "--row", "vae", "--out", tmp_path)
+    assert call(*run)[0] == 0
+    (file,) = tmp_path.rglob(name)
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    commands = [run] if name == "run.json" else [run, ("report", tmp_path)]
+    for command in commands:
+        code, output = call(*command)
+        assert code == 2
+        assert f"{name} is damaged" in output.replace("\n", "")
+        assert remedy in output
 
 
 def test_nonsense_numbers_are_refused() -> None:

@@ -53,6 +53,7 @@ def reproduce(
         rows = experiments.find_rows(row or [])
         grid = experiments.Grid(dataset, data_dir, rows, latent_dim, seed, epochs, out, device)
         if dry_run:
+            experiments.check_folder(grid)
             print_plan(grid)
             return
         try:
@@ -73,7 +74,7 @@ def report(out: Annotated[Path, typer.Argument(help="A folder that `reproduce` w
         fail(f"{out} is a fit: its report is {out / REPORT / 'report.html'}, which `cut` redraws")
     if not any(out.glob("cells/*/*/record.json")):
         fail(f"{out} holds no finished cell of a run")
-    with console.status("drawing the report"):
+    with answering(GOES_ON), console.status("drawing the report"):
         files = write_report(out)
     console.print(terminal_table(out))
     console.print(f"report: {files.page}", soft_wrap=True)

@@ -24,7 +24,9 @@ class Algorithm1(DeepClusterer):
         gumbel: "soft", or "hard" (straight-through).
         temperature: of the Gumbel-softmax.
         kl_weight: weight of the latent's divergence from its component; 0 as printed.
-        pretrained: a fitted GMVAE of the same architecture to start from.
+        pretrained: a fitted GMVAE of the same architecture to start from; within
+            `sklearn.frozen.FrozenEstimator` where this estimator is cloned, as in a
+            cross-validation, since a clone forgets its fit.
     """
 
     _: KW_ONLY
@@ -40,8 +42,12 @@ class Algorithm1(DeepClusterer):
         check_choice("gumbel", self.gumbel, get_args(Gumbel))
         check_number("temperature", self.temperature, low=0, closed=False)
         check_number("kl_weight", self.kl_weight, low=0)
-        if self.pretrained is not None and not hasattr(self.pretrained, "history_"):
-            raise ValueError(f"pretrained must be a fitted GMVAE; found {self.pretrained!r}")
+        fitted = getattr(self.pretrained, "model_", None)
+        if self.pretrained is not None and not isinstance(fitted, models.GMVAE):
+            raise ValueError(
+                f"pretrained must be a fitted GMVAE; found {self.pretrained!r} (a clone, as in a "
+                "cross-validation, is fitted only within sklearn.frozen.FrozenEstimator)"
+            )
 
     def build(self, shape: tuple[int, ...]) -> models.Algorithm1:
         """The untrained model, or the pretrained GMVAE's networks in it."""

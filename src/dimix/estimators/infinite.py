@@ -42,7 +42,16 @@ from dimix.mixture.estimator.arguments import check_moves, check_number
 from dimix.models.vae import Augment
 from dimix.nets import MLP, networks
 from dimix.priors import Climb, InfiniteMixture
-from dimix.training import MIXTURE, VIEWS, Scorer, Training, as_float, epoch_seed, train
+from dimix.training import (
+    MIXTURE,
+    VIEWS,
+    Scorer,
+    Training,
+    as_float,
+    epoch_seed,
+    train,
+    with_scores,
+)
 from dimix.training.moves import Coarsening, MoveComponents, posteriors, posteriors_of_views
 
 PRETRAINING, JOINT, FINISH = "pretraining", "joint", "finish"
@@ -226,7 +235,7 @@ class DeepInfiniteMixture(FittedInfiniteMixture):
             mixture = self.model_.mixture
             filled = int((mixture.statistics[:, 0] > 0).sum())
             own = {"n_components": float(filled), "n_eff": float(mixture.n_eff)}
-            return own | (scorer() if scorer else {})
+            return with_scores(own, scorer() if scorer else {})
 
         return columns
 

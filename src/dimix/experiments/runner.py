@@ -11,7 +11,14 @@ from dimix.experiments.cost import Cost, measured
 from dimix.experiments.networks import TrainedNetwork, Workshop
 from dimix.experiments.problem import load_problem
 from dimix.experiments.rows import NetworkName, Row
-from dimix.records import Record, atomic_write, cell_path, write_curves, write_record
+from dimix.records import (
+    Record,
+    atomic_write,
+    cell_path,
+    read_json,
+    write_curves,
+    write_record,
+)
 from dimix.training import Device, Ranks, check_device
 
 RUN_FILE = "run.json"
@@ -65,10 +72,14 @@ def reproduce(grid: Grid, announce: Callable[[Record], None]) -> None:
     """Run every missing cell; `announce` is called with each record as it is written.
 
     Raises:
-        ValueError: the output folder holds a run of another data set, number of epochs or device.
+        ValueError: the output folder holds a run of another data set, number of epochs or device;
+            nothing is written then, nor where there is no such data set.
     """
-    claim(grid)
+    check_folder(grid)
     problem = lru_cache(1)(partial(load_problem, grid.dataset, grid.data_dir))
+    for cell in grid.missing()[:1]:
+        problem(cell.seed)
+    claim(grid)
 
     @lru_cache(1)
     def network(name: NetworkName, latent_dim: int, seed: int) -> TrainedNetwork:
@@ -112,17 +123,31 @@ def run_cell(grid: Grid, cell: Cell, network: TrainedNetwork, training: Cost) ->
     return record
 
 
-def claim(grid: Grid) -> None:
-    """Mark the output folder as this run's, or check that it is."""
-    file = grid.out / RUN_FILE
-    identity = {"dataset": grid.dataset, "epochs": grid.epochs}
+def identity(grid: Grid) -> dict[str, str | int]:
+    """What all cells in an output folder share."""
+    shared: dict[str, str | int] = {"dataset": grid.dataset, "epochs": grid.epochs}
     if (accelerator := Ranks(grid.device).accelerator) != "cpu":
-        identity["device"] = accelerator
-    if not file.exists():
-        with atomic_write(file) as out:
-            json.dump(identity, out)
-    elif (found := json.loads(file.read_text())) != identity:
+        shared["device"] = accelerator
+    return shared
+
+
+def check_folder(grid: Grid) -> None:
+    """Check that the output folder is this run's, or nobody's yet.
+
+    Raises:
+        ValueError: it holds another run, or its run.json is damaged.
+    """
+    file, mine = grid.out / RUN_FILE, identity(grid)
+    if file.exists() and (found := read_json(file)) != mine:
         raise ValueError(
-            f"out={grid.out} holds a run of {found}; this one is {identity}: "
+            f"out={grid.out} holds a run of {found}; this one is {mine}: "
             "choose another folder, or the same data set, epochs and device to go on with it"
         )
+
+
+def claim(grid: Grid) -> None:
+    """Mark the output folder as this run's, or check that it is."""
+    check_folder(grid)
+    if not (file := grid.out / RUN_FILE).exists():
+        with atomic_write(file) as out:
+            json.dump(identity(grid), out)

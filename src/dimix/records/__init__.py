@@ -19,7 +19,7 @@ from dimix.records.cells import (
     write_record,
     write_records,
 )
-from dimix.records.files import appearing, atomic_write
+from dimix.records.files import appearing, atomic_write, read_json
 from dimix.records.fit import FitBundle, Move
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "cell_path",
     "read_cell",
     "read_curves",
+    "read_json",
     "read_record",
     "read_run",
     "write_curves",

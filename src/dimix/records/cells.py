@@ -18,11 +18,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dimix.records.files import atomic_write
+from dimix.records.files import atomic_write, read_json
 
 SCHEMA = 1
 SCORES = ("acc", "nmi", "cs", "ari", "n_clusters", "n_effective")
@@ -90,10 +91,19 @@ class Bundle:
 
     @classmethod
     def load(cls, file: Path) -> "Bundle":
-        """Read what `save` wrote; nothing in the file is executed."""
-        with np.load(file, allow_pickle=False) as arrays:
-            known = {f.name for f in fields(cls)}
-            return cls(**{k: arrays[k] for k in arrays.files if k in known})
+        """Read what `save` wrote; nothing in the file is executed.
+
+        Raises:
+            ValueError: it is damaged.
+        """
+        known = {f.name for f in fields(cls)}
+        try:
+            with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+                return cls(**{k: arrays[k] for k in arrays.files if k in known})
+        except (EOFError, ValueError, BadZipFile) as error:
+            raise ValueError(
+                f"{file} is damaged: {error}; delete {file.parent} to have the cell run again"
+            ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +127,15 @@ def write_record(record: Record, folder: Path) -> None:
 
 
 def read_record(file: Path) -> Record:
-    """Read a record.json."""
-    return Record(**json.loads(file.read_text()))
+    """Read a record.json.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    try:
+        return Record(**read_json(file))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{error}; delete {file.parent} to have the cell run again") from None
 
 
 def write_curves(rows: Sequence[Mapping[str, float]], file: Path) -> None:

@@ -1,5 +1,6 @@
-"""Files that appear under their name whole or not at all."""
+"""Files that appear under their name whole or not at all, and JSON read from them."""
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,18 @@ def atomic_write(file: Path, mode: str = "w") -> Iterator[IO[Any]]:
     encoding = None if "b" in mode else "utf-8"
     with appearing(file) as beside, beside.open(mode, encoding=encoding) as out:
         yield out
+
+
+def read_json(file: Path) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file} is damaged: {error}") from None
 
 
 @contextmanager

@@ -36,15 +36,23 @@ def as_numbers(scores: Any) -> dict[str, float]:
     """What a scorer returned, as numbers that a checkpoint may hold.
 
     Raises:
-        ValueError: it is no dict of numbers, or names a column that the history has by itself.
+        ValueError: it is no dict of numbers.
     """
     try:
-        numbers = {str(name): float(value) for name, value in scores.items()}
+        return {str(name): float(value) for name, value in scores.items()}
     except (AttributeError, TypeError, ValueError):
         raise ValueError(f"scorer must return a dict of numbers; found {scores!r}") from None
-    if taken := numbers.keys() & {"epoch", "seconds"}:
+
+
+def with_scores(row: dict[str, float], scores: dict[str, float]) -> dict[str, float]:
+    """The columns of an epoch, those of a scorer beside the training's own.
+
+    Raises:
+        ValueError: the scorer names one of the training's.
+    """
+    if taken := (row.keys() | {"epoch", "seconds"}) & scores.keys():
         raise ValueError(f"scorer must not return {min(taken)!r}: the history has it already")
-    return numbers
+    return row | scores
 
 
 class DivergedError(RuntimeError):
@@ -135,7 +143,7 @@ class History(Callback):
                 seed = epoch_seed(pl_module.seed, trainer.current_epoch, EVALUATION)
                 means = average_terms(pl_module.model, self.x_val, seed)
                 row |= {f"val_{k}": v for k, v in means.items()}
-            row |= self.scorer() if self.scorer else {}
+            row = with_scores(row, self.scorer() if self.scorer else {})
         now = time.perf_counter()
         self.add({"epoch": trainer.current_epoch + 1, "seconds": now - self.started} | row)
         self.started = now

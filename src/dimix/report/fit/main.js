@@ -27,7 +27,7 @@ function describeClusters() {
 }
 
 function tellCut(k) {
-  const {low, high} = nEffAt(k), own = k === bundle.components.autoClusters ? ", the gap that auto chose" : "";
+  const {low, high} = nEffAt(k), own = k === bundle.components.autoClusters ? ", which auto chooses" : "";
   byId("slider").value = k;
   byId("slider").setAttribute("aria-valuetext", counted(k, "cluster"));
   byId("count").textContent = k;
