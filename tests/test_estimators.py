@@ -145,7 +145,7 @@ def test_a_start_that_does_not_fit_is_refused(
     if "not fitted" not in request.node.name:
         start.fit(images)
     with pytest.raises(ValueError, match=message):
-        Algorithm1(**QUICK, pretrained=start).fit(images)
+        Algorithm1(**QUICK).set_params(pretrained=start).fit(images)
 
 
 @pytest.mark.parametrize(

@@ -97,8 +97,6 @@ def checked_space(model: str, space: Space | None, fixed: Parameters) -> Space:
             shared = name in NOT_SEARCHED
             why = "is the same in all trials" if shared else "is fixed by parameters"
             raise ValueError(f"space: {name} {why}, and cannot be searched")
-        if not isinstance(entry, Range | Choice):
-            raise ValueError(f"space: {name} must be a Range or a Choice, found {entry!r}")
         for value in entry.ends:
             _check_values(model, dict(fixed) | {name: value}, f"space: {name}")
     return space
