@@ -141,10 +141,10 @@ class DeepEstimator(
         """Train on `X`; `y` is ignored.
 
         `X_val` adds validation terms to `history_`, and `scorer`, called with this estimator
-        after each epoch (of the deep infinite mixture, after the pre-training), any further
-        columns. Neither influences the training. The estimator
-        can `predict` and `transform` then, with the networks and clusters of that epoch; what
-        is found in the end, as `labels_`, is not there yet.
+        after each epoch (of the deep infinite mixture, after each that follows the
+        pre-training), any further columns. Neither influences the training. The estimator can
+        `predict` and `transform` then, with the networks and clusters of that epoch; what is
+        found in the end, as `labels_`, is not there yet.
 
         Several processes (`devices`, `num_nodes`) call this alike, each with all of `X`.
 

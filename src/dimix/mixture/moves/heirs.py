@@ -45,7 +45,10 @@ class Heirs:
         return ((heir[pairs] == pairs.flip(1)) & (most[pairs] > 0)).all(1)
 
     def merge(self, a: int, b: int) -> None:
-        """Let a, to which b is added, give and inherit what b would."""
+        """Let a, to which b is added, give and inherit what b would.
+
+        Who would inherit the rows that the two shared has not been looked at.
+        """
         for rows in (self._rows, self._rows.mT):
             rows[a] += rows[b]
             rows[b] = 0
