@@ -7,9 +7,9 @@ of a merge, deletion or split is known exactly before it is made (``partition``)
 tried for a few sweeps and kept if the bound ends higher than without it.
 
 Cost in passes over the data, beside the sweeps of coordinate ascent: 1 to survey the rows,
-which is all that merges need (1 more for heirs); deletions 1; splits 1, or none if none looks promising; a birth
-2 (``TRIAL_SWEEPS`` + 1). Everything of a kind is looked at in the same pass. All rows must be
-in this process.
+which is all that merges need (1 more for heirs); deletions 1; splits 1, or none if none looks
+promising; a birth 2 (``TRIAL_SWEEPS`` + 1). Everything of a kind is looked at in the same pass.
+All rows must be in this process.
 """
 
 from collections.abc import Callable, Iterable
