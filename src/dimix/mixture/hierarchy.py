@@ -120,7 +120,7 @@ class Hierarchy:
         high, low = (float(n_eff) for n_eff in self.n_rows * np.exp(-ends[chosen : chosen + 2]))
         diagnosis = _diagnosis(n_clusters, clear, high, low, self.trained_n_eff)
         if not (clear or self.trained_n_eff) and ends[chosen + 1] == ends[-1]:
-            diagnosis += f" ({self.n_features} numbers describe a component: fewer rows tell none)"
+            diagnosis += f"; fewer rows tell nothing of a component's {self.n_features} numbers"
         return Gap(n_clusters, low, high, clear, diagnosis)
 
     def _chosen(self, ends: Float64[np.ndarray, " ends"]) -> tuple[int, bool]:

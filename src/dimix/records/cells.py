@@ -23,7 +23,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from dimix.records.files import atomic_write, read_json
+from dimix.records.files import atomic_write
 
 SCHEMA = 1
 SCORES = ("acc", "nmi", "cs", "ari", "n_clusters", "n_effective")
@@ -101,9 +101,7 @@ class Bundle:
             with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
                 return cls(**{k: arrays[k] for k in arrays.files if k in known})
         except (EOFError, ValueError, BadZipFile) as error:
-            raise ValueError(
-                f"{file} is damaged: {error}; delete {file.parent} to have the cell run again"
-            ) from None
+            raise _damaged(file, error) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +131,15 @@ def read_record(file: Path) -> Record:
         ValueError: it is damaged.
     """
     try:
-        return Record(**read_json(file))
+        return Record(**json.loads(file.read_text(encoding="utf-8")))
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{error}; delete {file.parent} to have the cell run again") from None
+        raise _damaged(file, error) from None
+
+
+def _damaged(file: Path, error: Exception) -> ValueError:
+    return ValueError(
+        f"{file} is damaged: {error}; delete {file.parent} to have the cell run again"
+    )
 
 
 def write_curves(rows: Sequence[Mapping[str, float]], file: Path) -> None:

@@ -72,7 +72,7 @@ def test_after_a_merger_rows_go_to_neither_part_alone() -> None:
 
 
 def test_a_component_that_is_the_largest_in_no_row_has_no_heir() -> None:
-    heirs = Heirs(torch.tensor([[0.0, 0.0, 0.0], [2.0, 0.0, 0.0], [0.0, 0.0, 0.0]]).double())
+    heirs = Heirs(torch.tensor([[0.0, 2.0, 0.0], [0.0, 0.0, 0.0], [1.0, 0.0, 0.0]]).double())
     assert not heirs.mutual(torch.combinations(torch.arange(3), 2)).any()
 
 
