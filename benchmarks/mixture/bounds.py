@@ -19,6 +19,7 @@ from sklearn.mixture import BayesianGaussianMixture
 from threadpoolctl import threadpool_limits
 
 from dimix import DirichletProcessGaussianMixture
+from dimix.mixture import WIDE_PRIOR
 
 SEEDS, STARTS, TRUNCATION, TOL, MAX_ITER = 3, 10, 30, 1e-6, 5000
 MARGIN = 1e-4
@@ -29,7 +30,7 @@ SETTINGS = {
     "n_components": TRUNCATION,
     "tol_nats_a_row": TOL,
     "max_iter": MAX_ITER,
-    "priors": "the defaults of both",
+    "priors": "scikit-learn's defaults",
     "margin_nats_a_row": MARGIN,
 }
 
@@ -39,7 +40,7 @@ def case(name: str, seed: int, starts: int = STARTS) -> Case:
     x = DATA_SETS[name](np.random.RandomState(seed))
     prior = judge.default_prior(x, TRUNCATION)
     ours = DirichletProcessGaussianMixture(
-        TRUNCATION, tol=TOL, max_iter=MAX_ITER, random_state=seed
+        TRUNCATION, tol=TOL, max_iter=MAX_ITER, random_state=seed, **WIDE_PRIOR
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)

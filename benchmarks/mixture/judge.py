@@ -49,7 +49,7 @@ class Mixture:
 
 
 def default_prior(x: np.ndarray, n_components: int) -> Prior:
-    """What both libraries take where nothing is given: κ₀ = 1, ν₀ = D, W₀⁻¹ = cov(x), α = 1 / T."""
+    """What scikit-learn takes where nothing is given: κ₀ = 1, ν₀ = D, W₀⁻¹ = cov(x), α = 1 / T."""
     covariance = np.atleast_2d(np.cov(x.T.astype(np.float64)))
     return Prior(x.mean(0, dtype=np.float64), 1.0, x.shape[1], covariance, 1 / n_components)
 

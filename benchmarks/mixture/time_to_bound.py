@@ -23,7 +23,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import BayesianGaussianMixture
 
 from dimix import DirichletProcessGaussianMixture
-from dimix.mixture import MixturePosterior
+from dimix.mixture import WIDE_PRIOR, MixturePosterior
 
 TRUNCATION, TOL, MAX_ITER = 50, 1e-4, 500
 SETTINGS = {"T": TRUNCATION, "tol_nats_a_row": TOL, "max_iter_of_sklearn": MAX_ITER}
@@ -77,7 +77,9 @@ def case(name: str, threads: int, rows: int | None = None) -> Case:
         started = perf_counter()
         theirs.fit(x)
         their_seconds = perf_counter() - started
-        ours = DirichletProcessGaussianMixture(TRUNCATION, tol=TOL, max_iter=500, random_state=0)
+        ours = DirichletProcessGaussianMixture(
+            TRUNCATION, tol=TOL, max_iter=500, random_state=0, **WIDE_PRIOR
+        )
         with _recorded() as trail:
             started = perf_counter()
             ours.fit(x)

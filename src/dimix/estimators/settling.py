@@ -8,6 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from dimix.mixture import (
+    WIDE_PRIOR,
     Clusters,
     DirichletProcessGaussianMixture,
     Hierarchy,
@@ -29,7 +30,9 @@ def overcomplete(
 ) -> MixturePosterior:
     """An infinite mixture of latents, from a start of T components, every row ``weight`` times."""
     mean, var = (part.double().numpy() for part in latents)
-    mixture = DirichletProcessGaussianMixture(n_components, moves=False, random_state=seed)
+    mixture = DirichletProcessGaussianMixture(
+        n_components, moves=False, random_state=seed, **WIDE_PRIOR
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # training or the tree goes on
         return mixture.fit(mean, var=var, sample_weight=np.full(len(mean), weight)).posterior_

@@ -105,6 +105,11 @@ class MixturePosterior:
         )
 
     @property
+    def counts(self) -> Float64[Tensor, " K"]:
+        """The number of rows of each component."""
+        return self.sticks.a - 1
+
+    @property
     def weights(self) -> Float64[Tensor, " K"]:
         """E[π_k] scaled to sum to one."""
         expected = self.sticks.expected_weights()

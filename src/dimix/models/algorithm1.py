@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.nn.functional import gumbel_softmax
 
-from dimix.mixture import DirichletProcessGaussianMixture
+from dimix.mixture import WIDE_PRIOR, DirichletProcessGaussianMixture
 from dimix.models.gmvae import GMVAE
 from dimix.models.minibatch import drawn, mean_over, part_of
 from dimix.models.objective import Model, Objective
@@ -88,7 +88,11 @@ class Algorithm1(Model):
         In float64: nothing in the loss keeps the latents' scale, and they stretch as they grow.
         """
         mixture = DirichletProcessGaussianMixture(
-            n_components=self.n_components, covariance_type="full", moves=False, random_state=seed
+            n_components=self.n_components,
+            covariance_type="full",
+            moves=False,
+            random_state=seed,
+            **WIDE_PRIOR,
         )
         self.take(mixture.fit(latents.double().numpy(force=True)))
 

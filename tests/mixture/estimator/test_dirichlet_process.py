@@ -17,7 +17,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import oracles
 from dimix.metrics import clustering_scores
-from dimix.mixture import DirichletProcessGaussianMixture
+from dimix.mixture import WIDE_PRIOR, DirichletProcessGaussianMixture
 from mixture_cases import blobs, plain
 
 X = blobs(150, 3).numpy()
@@ -85,11 +85,11 @@ def test_same_fixed_point_as_scikit_learn(init_params: str, reg_covar: float) ->
     np.testing.assert_array_equal(ours.predict(X), theirs.predict(X))
 
 
-def test_same_default_priors_as_scikit_learn() -> None:
+def test_wide_prior_is_the_default_of_scikit_learn() -> None:
     theirs = BayesianGaussianMixture(
         n_components=6, weight_concentration_prior_type="dirichlet_process", tol=1e3
     ).fit(X)
-    prior = fitted(X).posterior_.prior
+    prior = fitted(X, **WIDE_PRIOR).posterior_.prior
     mean, kappa, dof, scatter = plain(prior.components)[0]
     np.testing.assert_allclose(mean + prior.centre.numpy(), theirs.mean_prior_, atol=1e-12)
     np.testing.assert_allclose(scatter, theirs.covariance_prior_, rtol=1e-12)
@@ -409,6 +409,34 @@ def test_moves_find_the_clusters_from_one_component_and_from_all(
     assert agreement(labels, mixture.predict(rows)) == 1
     if init_components:
         assert {move.kind for move in mixture.moves_} & {"split", "birth"}
+
+
+@pytest.mark.parametrize("coarsening", [None, "auto"])
+@pytest.mark.parametrize("n_clusters", [5, 8, 12])
+def test_many_small_clusters_in_a_ring_are_all_found(n_clusters, coarsening) -> None:
+    labels = np.repeat(np.arange(n_clusters), 100)
+    angle = 2 * np.pi * labels / n_clusters
+    radius = 8 / np.sin(np.pi / n_clusters)  # neighbours are 16 standard deviations apart
+    ring = radius * np.column_stack([np.cos(angle), np.sin(angle)])
+    rows = ring + np.random.default_rng(0).normal(size=ring.shape)
+    mixture = fitted(rows, 50, coarsening=coarsening)
+    assert mixture.n_clusters_ == n_clusters
+    assert agreement(labels, mixture.predict(rows)) == 1
+
+
+def test_all_thirty_clusters_of_a_grid_are_found() -> None:
+    labels = np.repeat(np.arange(30), 100)
+    grid = 20 * np.column_stack([labels % 6, labels // 6])
+    rows = grid + np.random.default_rng(0).normal(size=grid.shape)
+    assert agreement(labels, fitted(rows, 50).predict(rows)) == 1
+
+
+def test_components_with_fewer_rows_than_numbers_are_beaten_by_one() -> None:
+    noise = np.random.default_rng(0).normal(size=(200, 20))
+    mixture, alone = fitted(noise, 50), fitted(noise, 50, init_components=1)
+    assert mixture.n_clusters_ == 1
+    assert mixture.lower_bound_ == pytest.approx(alone.lower_bound_, rel=1e-6)
+    assert fitted(noise, 50, moves=("merge", "delete")).n_clusters_ > 1
 
 
 def test_coarsening_turns_components_into_clusters_and_can_be_cut_again() -> None:

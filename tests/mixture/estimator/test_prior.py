@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.mixture import BayesianGaussianMixture
 
-from dimix.mixture import DirichletProcessGaussianMixture
+from dimix.mixture import WIDE_PRIOR, DirichletProcessGaussianMixture
 from dimix.mixture.concentration import GammaConcentration
 from dimix.mixture.estimator import prior
 from dimix.mixture.estimator.arguments import FAMILIES
@@ -57,6 +57,7 @@ def posterior_of(prior: MixturePrior, X: np.ndarray, labels: np.ndarray) -> Mixt
 def test_covariances_are_those_of_scikit_learn(covariance_type: str, given: bool) -> None:
     X, _ = far_blobs()
     covariance = GIVEN[covariance_type] if given else None
+    given_ours = covariance if given else "empirical"
     theirs = BayesianGaussianMixture(
         n_components=T,
         covariance_type=covariance_type,
@@ -67,7 +68,7 @@ def test_covariances_are_those_of_scikit_learn(covariance_type: str, given: bool
         reg_covar=1e-2,
         random_state=0,
     ).fit(X)
-    given = prior_of(X, covariance_type, covariance_prior=covariance)
+    given = prior_of(X, covariance_type, covariance_prior=given_ours)
     if covariance_type == "tied":  # whose prior weighs T times as much in scikit-learn
         scatter, dof = T * given.components.scatter[0].numpy(), T * 4.5
         given = prior_of(X, "tied", covariance_prior=scatter, degrees_of_freedom_prior=dof)
@@ -78,6 +79,23 @@ def test_covariances_are_those_of_scikit_learn(covariance_type: str, given: bool
     np.testing.assert_allclose(family.precision(params), theirs.precisions_, rtol=1e-8, atol=1e-9)
     factor = family.precision_cholesky(params)
     np.testing.assert_allclose(factor, theirs.precisions_cholesky_, rtol=1e-8, atol=1e-9)
+
+
+@every_type
+def test_by_default_clusters_are_narrower_than_the_data_and_means_as_wide(covariance_type):
+    X, _ = far_blobs()
+    wide = prior_of(X, covariance_type, **WIDE_PRIOR).components
+    narrow = prior_of(X, covariance_type, mean_precision_prior=None).components
+    volume = 3 ** (-1 / 3)  # √T clusters in three dimensions: variances, (√T)^(-2/D)
+    np.testing.assert_allclose(narrow.scatter, volume * wide.scatter)
+    np.testing.assert_allclose(narrow.scatter / narrow.mean_precision, wide.scatter)
+    assert wide.mean_precision == 1
+
+
+def test_a_word_other_than_empirical_is_one_clear_error():
+    X, _ = far_blobs()
+    with pytest.raises(ValueError, match=r"covariance_prior must be None, 'empirical', .* 'data'"):
+        DirichletProcessGaussianMixture(T, covariance_prior="data").fit(X)
 
 
 @every_type

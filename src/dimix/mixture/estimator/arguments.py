@@ -134,6 +134,11 @@ def check_parameters(estimator: Any) -> None:
         check_number(name, given[name], low=0)
     if given["mean_precision_prior"] is not None:
         check_number("mean_precision_prior", given["mean_precision_prior"], low=0, closed=False)
+    if isinstance(given["covariance_prior"], str) and given["covariance_prior"] != "empirical":
+        raise ValueError(
+            "covariance_prior must be None, 'empirical', a number or an array, "
+            f"got {given['covariance_prior']!r}"
+        )
     if given["init_components"] is not None:
         check_number(
             "init_components", given["init_components"], low=1, integer=True, besides="None"

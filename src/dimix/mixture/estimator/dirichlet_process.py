@@ -35,7 +35,7 @@ from dimix.mixture.estimator.rows import (
     total_weight,
     warn_of_small_scale,
 )
-from dimix.mixture.hierarchy import Hierarchy, hierarchy_of_stream
+from dimix.mixture.hierarchy import LEAST_ROWS, Hierarchy, hierarchy_of_stream
 from dimix.mixture.inference.batch import sweep
 from dimix.mixture.inference.blocks import Blocks, blocks_of, check_range, is_read_in_blocks
 from dimix.mixture.inference.distributed import check_same, from_first, in_use, is_first, together
@@ -43,7 +43,7 @@ from dimix.mixture.inference.memoized import fit_memoized
 from dimix.mixture.inference.overview import overview
 from dimix.mixture.inference.starts import carried_over, start_from
 from dimix.mixture.inference.stochastic import StochasticState, stochastic_step
-from dimix.mixture.moves.search import MOVES, ImprovedFit, best_of
+from dimix.mixture.moves.search import GROW, MOVES, ImprovedFit, best_of
 from dimix.mixture.posterior import MixturePosterior, MixturePrior, update
 
 BEGINS_ANEW = (
@@ -55,9 +55,9 @@ BEGINS_ANEW = (
 class DirichletProcessGaussianMixture(FittedMixture):
     """An infinite mixture of Gaussians, fitted by variational inference.
 
-    The names and defaults are those of ``sklearn.mixture.BayesianGaussianMixture``. With full
-    covariance, the same priors and start, ``moves=False`` and ``reorder=False``, so is the
-    fixed point.
+    The names are those of ``sklearn.mixture.BayesianGaussianMixture``, and so are the defaults but
+    for two priors. With full covariance, the same priors and start, ``moves=False`` and
+    ``reorder=False``, so is the fixed point.
 
     Args:
         n_components: T, the most components there may be. It may exceed the number of rows;
@@ -74,11 +74,13 @@ class DirichletProcessGaussianMixture(FittedMixture):
             splits add more.
         weight_concentration_prior: α; a pair (shape, rate) gives it a Gamma prior and learns
             it; None is 1 / T.
-        mean_precision_prior: κ₀; None is 1.
+        mean_precision_prior: κ₀; None is T^(-1/D), where scikit-learn has 1.
         mean_prior: m₀ ``[D]``; None is the mean of the data.
         degrees_of_freedom_prior: ν₀ > D - 1; None is D.
         covariance_prior: W₀⁻¹, ``[D, D]`` (full, tied), ``[D]`` (diag) or a number (spherical);
-            None is the covariance of the data. The prior mean of a precision is ν₀ W₀.
+            "empirical", scikit-learn's default, is the covariance of the data, and None that
+            over T^(1/D), for √T clusters that share its volume (Fraley and Raftery 2007). The
+            prior mean of a precision is ν₀ W₀.
         moves: True tries births, splits, merges and deletions, each kept only if the bound
             rises; False none; or some of their names, from "birth", "split", "merge", "delete".
         coarsening: None leaves every component a cluster. A number is N_eff, and "auto" takes
@@ -288,7 +290,7 @@ class DirichletProcessGaussianMixture(FittedMixture):
         *,
         gaps: bool = False,
     ) -> Encoding:
-        if self.covariance_prior is None and self.reg_covar == 0:
+        if isinstance(self.covariance_prior, str | None) and self.reg_covar == 0:
             check_spread(x, covariance)
         prior = prior_of(self, centre, covariance)
         if self._is_warm():
@@ -364,18 +366,35 @@ class DirichletProcessGaussianMixture(FittedMixture):
     def _fit_from_start(
         self, prior: MixturePrior, data: Data, rng: np.random.RandomState
     ) -> ImprovedFit:
-        return data.fit(self._start(prior, data, rng), rng, self._ascent())
+        """One fit, or the better of two: of components that are crowded, also one from a single.
+
+        Where a component has fewer rows than it takes numbers, no merge of two may pay though
+        one that all have in common does.
+        """
+        ascent = self._ascent()
+        fit = data.fit(self._start(prior, data, rng), rng, ascent)
+        grows = not self._is_warm() and bool(GROW.intersection(ascent.moves))
+        if not (grows and _is_crowded(fit.posterior)):
+            return fit
+        single = self._start(prior, data, rng, n_start=1)
+        return best_of((fit, data.fit(single, rng, ascent)))
 
     def _start(
-        self, prior: MixturePrior, data: Data, rng: np.random.RandomState
+        self,
+        prior: MixturePrior,
+        data: Data,
+        rng: np.random.RandomState,
+        n_start: int | None = None,
     ) -> MixturePosterior:
+        """Where a fit begins, with ``n_start`` components or as many as ``init_components``."""
         if self._is_warm():
             return carried_over(self.posterior_, prior)
+        n_start = n_start or self.init_components or self.n_components
         return start_from(
             data.chunks,
             prior,
             kind=self.init_params,
-            n_start=min(self.init_components or self.n_components, self.n_components),
+            n_start=min(n_start, self.n_components),
             n_components=self.n_components,
             rng=rng,
             reorder=self.reorder,
@@ -412,3 +431,10 @@ class DirichletProcessGaussianMixture(FittedMixture):
         self.hierarchy_ = from_first(build)
         auto = self.coarsening == "auto"
         return self.cut("auto") if auto else self.cut(n_eff=float(self.coarsening))
+
+
+def _is_crowded(posterior: MixturePosterior) -> bool:
+    """Whether components have fewer rows, in the mean, than it takes numbers to describe one."""
+    counts = posterior.counts
+    filled = counts[counts >= LEAST_ROWS]
+    return len(filled) > 1 and float(filled.mean()) < posterior.family.n_features

@@ -242,7 +242,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         self.precisions_ = family.precision(components).numpy()
         self.precisions_cholesky_ = family.precision_cholesky(components).numpy()
         self.component_labels_ = np.arange(posterior.n_components)
-        self.n_clusters_ = int((posterior.sticks.a - 1 >= LEAST_ROWS).sum())
+        self.n_clusters_ = int((posterior.counts >= LEAST_ROWS).sum())
         self.n_empty_ = posterior.n_components - self.n_clusters_
 
     def _set_result(self, result: FitResult, moves: tuple[Move, ...]) -> None:

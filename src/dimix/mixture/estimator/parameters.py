@@ -29,7 +29,7 @@ def as_json(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Te
     arrays = {
         f"parameters.{name}": torch.from_numpy(np.array(parameters[name], dtype=np.float64))
         for name in ARRAYS
-        if not (parameters[name] is None or isinstance(parameters[name], Real))
+        if not isinstance(parameters[name], Real | str | None)
     }
     numbers_and_words = {
         name: plain(name, value)
@@ -58,7 +58,7 @@ def checked_parameters(
 
 def typed(estimator: type[Any], given: Claims, not_saved: Container[str]) -> dict[str, Any]:
     """A constructor's arguments among some entries, each of the type that is annotated there."""
-    hints = get_type_hints(estimator.__init__) | dict.fromkeys(ARRAYS, float | None)
+    hints = get_type_hints(estimator.__init__) | dict.fromkeys(ARRAYS, float | str | None)
     known = inspect.signature(estimator).parameters
     for name in given:
         if name not in known or name in not_saved:

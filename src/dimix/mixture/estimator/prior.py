@@ -1,8 +1,16 @@
 """The prior that the estimator's arguments and the moments of the rows make.
 
-Defaults are those of scikit-learn's ``BayesianGaussianMixture``.
+By default the prior expects G = √T clusters, the truncation T being generous: each covers a G-th
+of the data's volume, and their means spread as the data does. Of its covariance S, the components
+have S / G^(2/D), and κ₀ is 1 / G^(2/D), so that μ varies by S again. scikit-learn expects
+components as wide as all of the data (``WIDE_PRIOR``): well separated clusters are then put
+together where they are many.
+
+Source: Fraley and Raftery, Bayesian regularization for normal mixture estimation and model-based
+clustering (2007), section 3, which has this covariance for G components, and a κ₀ of 0.01.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,6 +28,9 @@ from dimix.mixture.estimator.arguments import (
 from dimix.mixture.families import NormalWishart
 from dimix.mixture.posterior import MixturePrior
 
+WIDE_PRIOR: Mapping[str, Any] = {"mean_precision_prior": 1.0, "covariance_prior": "empirical"}
+"""The arguments that make scikit-learn's prior: components as wide as all of the data."""
+
 
 def prior_of(
     estimator: Any, centre: Float64[np.ndarray, " D"], covariance: Float64[np.ndarray, "*DD"]
@@ -29,13 +40,14 @@ def prior_of(
     ``centre`` and ``covariance`` are those of the data, from ``moments`` or ``reduced``.
     """
     kind, reg_covar = estimator.covariance_type, float(estimator.reg_covar)
+    share = estimator.n_components ** (-1 / len(centre))
     return MixturePrior(
         family_of(kind, len(centre), reg_covar, allow_missing=estimator.allow_missing),
         NormalWishart(
             mean=_mean(estimator.mean_prior, centre)[None],
-            mean_precision=_number(estimator.mean_precision_prior, default=1),
+            mean_precision=_number(estimator.mean_precision_prior, default=share),
             degrees_of_freedom=_degrees_of_freedom(estimator.degrees_of_freedom_prior, len(centre)),
-            scatter=_scatter(estimator.covariance_prior, covariance, reg_covar)[None],
+            scatter=_scatter(estimator.covariance_prior, covariance, reg_covar, share)[None],
         ),
         concentration_of(estimator.weight_concentration_prior, estimator.n_components),
         torch.as_tensor(centre),
@@ -59,11 +71,11 @@ def _degrees_of_freedom(value: float | None, dim: int) -> Float64[Tensor, " 1"]:
 
 
 def _scatter(
-    value: ArrayLike | None, sample: Float64[np.ndarray, "*DD"], reg_covar: float
+    value: ArrayLike | None, sample: Float64[np.ndarray, "*DD"], reg_covar: float, share: float
 ) -> Float64[Tensor, "*DD"]:
-    """W₀⁻¹: what is given, or the covariance of the data."""
-    if value is None:
-        return torch.tensor(_default_covariance(sample, reg_covar))
+    """W₀⁻¹: what is given, or ("empirical") the data's covariance, or (None) a share of it."""
+    if isinstance(value, str | None):
+        return torch.tensor(_lifted(np.asarray(sample * (1 if value else share)), reg_covar))
     scatter = finite_array("covariance_prior", value, sample.shape)
     _check_positive_definite(scatter)
     return torch.tensor(scatter)
@@ -87,15 +99,15 @@ def _identity(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.eye(len(covariance)) if covariance.ndim == 2 else np.ones_like(covariance)
 
 
-def _default_covariance(covariance: NDArray[np.float64], reg_covar: float) -> NDArray[np.float64]:
-    """The covariance of the data, lifted off zero only where the data has no spread."""
+def _lifted(covariance: NDArray[np.float64], reg_covar: float) -> NDArray[np.float64]:
+    """A covariance from the data, lifted off zero only where the data has no spread."""
     spectrum = _spectrum(covariance)
     if spectrum.min() > 1e-12 * spectrum.max():
         return covariance
     lift = max(reg_covar, 1e-9 * spectrum.max())
     if lift == 0:
         raise ValueError(
-            "covariance_prior is None and every row of X is the same, so that there is no spread "
-            "to take it from: give a covariance_prior, or a reg_covar above 0"
+            "every row of X is the same, so that there is no spread to take the covariance_prior "
+            "from: give one in numbers, or a reg_covar above 0"
         )
     return np.asarray(covariance + lift * _identity(covariance))

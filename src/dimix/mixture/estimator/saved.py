@@ -64,7 +64,7 @@ def write(mixture: Any, folder: str | Path, *, overwrite: bool = False) -> None:
     if type(mixture).__name__ != CLASS:
         raise ValueError(f"only a {CLASS} is saved, not its subclass {type(mixture).__name__}")
     entries, history, tensors = taken_apart(mixture)
-    rows = float((mixture.posterior_.sticks.a - 1).sum())
+    rows = float(mixture.posterior_.counts.sum())
     data = {"n_rows": rows, "n_features": mixture.posterior_.family.dim}
     model = SavedModel(
         Path(folder),

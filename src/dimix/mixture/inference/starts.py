@@ -98,7 +98,7 @@ def carried_over(posterior: MixturePosterior, prior: MixturePrior) -> MixturePos
     """A mixture as the start of another fit: under its prior, measured from its centre."""
     components = posterior.components
     shift = posterior.prior.centre - prior.centre
-    counts = posterior.sticks.a - 1
+    counts = posterior.counts
     return MixturePosterior(
         prior,
         Sticks.from_counts(counts, prior.concentration),
