@@ -2,7 +2,7 @@
 
 UMAP is installed by pip into a virtual environment of its own, thrown away afterwards: nothing of
 ours needs it. As is usual for clustering (McConville and others 2021, "N2D"), 20 neighbours and
-no minimal distance.
+no minimal distance; of the mixture the prior is scikit-learn's.
 """
 
 import subprocess
@@ -16,6 +16,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from dimix import DirichletProcessGaussianMixture
+from dimix.mixture import WIDE_PRIOR
 
 PACKAGE, DIMENSIONS = "umap-learn==0.5.12", 10
 SCRIPT = f"""
@@ -33,8 +34,10 @@ def autoencoder_umap_mixture(
     """Labels of the test rows."""
     networks = autoencoder(train, seed)
     near, near_test = through_umap(latents(networks, train), latents(networks, test), seed)
-    mixture = DirichletProcessGaussianMixture(50, coarsening="auto", random_state=seed).fit(near)
-    return mixture.predict(near_test)
+    mixture = DirichletProcessGaussianMixture(
+        50, coarsening="auto", random_state=seed, **WIDE_PRIOR
+    )
+    return mixture.fit(near).predict(near_test)
 
 
 def through_umap(

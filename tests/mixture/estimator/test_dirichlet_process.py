@@ -431,7 +431,7 @@ def test_all_thirty_clusters_of_a_grid_are_found() -> None:
     assert agreement(labels, fitted(rows, 50).predict(rows)) == 1
 
 
-def test_components_with_fewer_rows_than_numbers_are_beaten_by_one() -> None:
+def test_components_that_hold_few_rows_are_beaten_by_one() -> None:
     noise = np.random.default_rng(0).normal(size=(200, 20))
     mixture, alone = fitted(noise, 50), fitted(noise, 50, init_components=1)
     assert mixture.n_clusters_ == 1

@@ -366,15 +366,15 @@ class DirichletProcessGaussianMixture(FittedMixture):
     def _fit_from_start(
         self, prior: MixturePrior, data: Data, rng: np.random.RandomState
     ) -> ImprovedFit:
-        """One fit, or the better of two: of components that are crowded, also one from a single.
+        """One fit; or, where components hold few rows, the better of it and one from a single.
 
-        Where a component has fewer rows than it takes numbers, no merge of two may pay though
-        one that all have in common does.
+        With few rows for each column the prior makes up for what a component's covariance lacks,
+        and no merge of two may pay though that of many would.
         """
         ascent = self._ascent()
         fit = data.fit(self._start(prior, data, rng), rng, ascent)
         grows = not self._is_warm() and bool(GROW.intersection(ascent.moves))
-        if not (grows and _is_crowded(fit.posterior)):
+        if not (grows and _hold_few(fit.posterior)):
             return fit
         single = self._start(prior, data, rng, n_start=1)
         return best_of((fit, data.fit(single, rng, ascent)))
@@ -433,8 +433,8 @@ class DirichletProcessGaussianMixture(FittedMixture):
         return self.cut("auto") if auto else self.cut(n_eff=float(self.coarsening))
 
 
-def _is_crowded(posterior: MixturePosterior) -> bool:
-    """Whether components have fewer rows, in the mean, than it takes numbers to describe one."""
+def _hold_few(posterior: MixturePosterior) -> bool:
+    """Whether there are several components, of at most two rows for each column in the mean."""
     counts = posterior.counts
     filled = counts[counts >= LEAST_ROWS]
-    return len(filled) > 1 and float(filled.mean()) < posterior.family.n_features
+    return len(filled) > 1 and float(filled.mean()) <= 2 * posterior.family.dim
