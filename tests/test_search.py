@@ -14,6 +14,7 @@ import pytest
 from optuna.storages import InMemoryStorage
 from sklearn.datasets import make_blobs
 from sklearn.model_selection import train_test_split
+from torch import nn
 
 import dimix
 from dimix.search import SPACES, Choice, Range, SearchResult, read_space, search, study
@@ -211,6 +212,11 @@ def test_where_all_trials_fail_the_first_ones_reason_is_told() -> None:
             "parameters: epochs must be None or an integer >= 1",
         ),
         (RATES, {"parameters": {"depth": 1}}, "parameters: depth is no parameter"),
+        (
+            RATES,
+            {"parameters": {"architecture": nn.Identity()}},
+            "parameters: architecture must be a number, a text or a tuple .* found Identity",
+        ),
         (RATES, {"model": "algorithm1"}, "model must be one of 'infinite', 'gmvae'"),
         (RATES, {"n_trials": 0}, "n_trials must be an integer >= 1"),
         (RATES, {"held_out": 1.0}, "held_out must be a share below 1"),

@@ -15,7 +15,7 @@ from dimix.estimators.inputs import are_bytes, as_tensor, likelihood_of
 from dimix.mixture import DirichletProcessGaussianMixture
 from dimix.mixture.estimator.arguments import check_parameters
 from dimix.records.search import Parameters
-from dimix.search.space import Choice, Range, Space
+from dimix.search.space import Choice, Range, Space, is_option
 from dimix.training import DivergedError
 
 Rows = Shaped[np.ndarray, "N *shape"]
@@ -70,13 +70,19 @@ def fixed_parameters(model: str, given: Parameters, X: Rows) -> dict[str, Any]:
     """The checked parameters that all trials share, with the likelihood of all rows.
 
     Raises:
-        ValueError: the model does not take one of them.
+        ValueError: the model does not take one of them, or a search cannot write it down.
     """
     fixed = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
     if model != MIXTURE and fixed.get("likelihood", "auto") == "auto":
         rows = X if are_bytes(X) else X.astype(np.float32)
         fixed["likelihood"] = likelihood_of(as_tensor(rows))
     _check_names(model, fixed, "parameters")
+    for name, value in fixed.items():
+        if not (value is None or is_option(value)):
+            raise ValueError(
+                f"parameters: {name} must be a number, a text or a tuple of these, for the search "
+                f"to be written down and gone on with; found {type(value).__name__}"
+            )
     _check_values(model, fixed, "parameters")
     return fixed
 
@@ -93,6 +99,8 @@ def checked_space(model: str, space: Space | None, fixed: Parameters) -> Space:
         raise ValueError("space must have an entry for at least one parameter, found none")
     _check_names(model, space, "space")
     for name, entry in space.items():
+        if not isinstance(entry, Range | Choice):
+            raise ValueError(f"space: {name} must be a Range or a Choice, found {entry!r}")
         if name in NOT_SEARCHED or name in fixed:
             shared = name in NOT_SEARCHED
             why = "is the same in all trials" if shared else "is fixed by parameters"

@@ -75,7 +75,7 @@ class Choice:
 
     def __post_init__(self) -> None:
         _check(len(self.options) > 0, "no options", self)
-        _check(all(map(_is_option, self.options)), "options are numbers, texts or tuples", self)
+        _check(all(map(is_option, self.options)), "options are numbers, texts or tuples", self)
 
     @property
     def ends(self) -> tuple[Any, ...]:
@@ -158,7 +158,8 @@ def _is_number(value: object) -> bool:
     return math.isfinite(value)
 
 
-def _is_option(value: object) -> bool:
+def is_option(value: object) -> bool:
+    """Whether it is a number, a text, or a tuple of these."""
     if isinstance(value, tuple):
-        return all(map(_is_option, value))
+        return all(map(is_option, value))
     return isinstance(value, str | bool) or _is_number(value)
