@@ -16,7 +16,6 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from dimix import DirichletProcessGaussianMixture
-from dimix.mixture import WIDE_PRIOR
 
 PACKAGE, DIMENSIONS = "umap-learn==0.5.12", 10
 SCRIPT = f"""
@@ -35,7 +34,7 @@ def autoencoder_umap_mixture(
     networks = autoencoder(train, seed)
     near, near_test = through_umap(latents(networks, train), latents(networks, test), seed)
     mixture = DirichletProcessGaussianMixture(
-        50, coarsening="auto", random_state=seed, **WIDE_PRIOR
+        50, coarsening="auto", random_state=seed, covariance_prior="empirical"
     )
     return mixture.fit(near).predict(near_test)
 

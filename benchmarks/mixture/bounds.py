@@ -19,7 +19,6 @@ from sklearn.mixture import BayesianGaussianMixture
 from threadpoolctl import threadpool_limits
 
 from dimix import DirichletProcessGaussianMixture
-from dimix.mixture import WIDE_PRIOR
 
 SEEDS, STARTS, TRUNCATION, TOL, MAX_ITER = 3, 10, 30, 1e-6, 5000
 MARGIN = 1e-4
@@ -40,7 +39,7 @@ def case(name: str, seed: int, starts: int = STARTS) -> Case:
     x = DATA_SETS[name](np.random.RandomState(seed))
     prior = judge.default_prior(x, TRUNCATION)
     ours = DirichletProcessGaussianMixture(
-        TRUNCATION, tol=TOL, max_iter=MAX_ITER, random_state=seed, **WIDE_PRIOR
+        TRUNCATION, tol=TOL, max_iter=MAX_ITER, random_state=seed, covariance_prior="empirical"
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)

@@ -23,7 +23,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import BayesianGaussianMixture
 
 from dimix import DirichletProcessGaussianMixture
-from dimix.mixture import WIDE_PRIOR, MixturePosterior
+from dimix.mixture import MixturePosterior
 
 TRUNCATION, TOL, MAX_ITER = 50, 1e-4, 500
 SETTINGS = {"T": TRUNCATION, "tol_nats_a_row": TOL, "max_iter_of_sklearn": MAX_ITER}
@@ -78,7 +78,7 @@ def case(name: str, threads: int, rows: int | None = None) -> Case:
         theirs.fit(x)
         their_seconds = perf_counter() - started
         ours = DirichletProcessGaussianMixture(
-            TRUNCATION, tol=TOL, max_iter=500, random_state=0, **WIDE_PRIOR
+            TRUNCATION, tol=TOL, max_iter=500, random_state=0, covariance_prior="empirical"
         )
         with _recorded() as trail:
             started = perf_counter()

@@ -8,7 +8,6 @@ from sklearn.mixture import BayesianGaussianMixture
 
 import oracles
 from dimix import DirichletProcessGaussianMixture
-from dimix.mixture import WIDE_PRIOR
 from mixture_cases import blobs
 
 
@@ -30,7 +29,7 @@ def test_bound_of_sklearn_is_the_dense_formula() -> None:
 def test_bound_of_ours_is_what_it_reports() -> None:
     x = blobs(60, 3).numpy() + 5
     ours = DirichletProcessGaussianMixture(
-        5, random_state=0, tol=1e-6, max_iter=500, **WIDE_PRIOR
+        5, random_state=0, tol=1e-6, max_iter=500, covariance_prior="empirical"
     ).fit(x)
     judged = judge.bound(x, judge.default_prior(x, 5), judge.of_dimix(ours.posterior_))
     assert judged == pytest.approx(ours.lower_bound_, rel=1e-10)
@@ -51,7 +50,7 @@ def test_prior_is_that_of_scikit_learn() -> None:
     x = blobs(50, 3).numpy()
     prior = judge.default_prior(x, 4)
     theirs = BayesianGaussianMixture(n_components=4, max_iter=500).fit(x)
-    ours = DirichletProcessGaussianMixture(4, **WIDE_PRIOR).fit(x).posterior_.prior
+    ours = DirichletProcessGaussianMixture(4, covariance_prior="empirical").fit(x).posterior_.prior
     np.testing.assert_allclose(prior.scatter, theirs.covariance_prior_)
     np.testing.assert_allclose(prior.scatter, ours.components.scatter[0])
     assert prior.alpha == theirs.weight_concentration_prior_ == ours.concentration

@@ -8,7 +8,6 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from dimix.mixture import (
-    WIDE_PRIOR,
     Clusters,
     DirichletProcessGaussianMixture,
     Hierarchy,
@@ -31,7 +30,7 @@ def overcomplete(
     """An infinite mixture of latents, from a start of T components, every row ``weight`` times."""
     mean, var = (part.double().numpy() for part in latents)
     mixture = DirichletProcessGaussianMixture(
-        n_components, moves=False, random_state=seed, **WIDE_PRIOR
+        n_components, moves=False, random_state=seed, covariance_prior="empirical"
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # training or the tree goes on

@@ -10,7 +10,7 @@ from sklearn.cluster import KMeans
 from sklearn.mixture import GaussianMixture
 
 from dimix.experiments.rows import MixtureName, Row
-from dimix.mixture import WIDE_PRIOR, DirichletProcessGaussianMixture
+from dimix.mixture import DirichletProcessGaussianMixture
 
 Array = NDArray[np.floating[Any]]
 Settings = dict[str, Any]
@@ -71,7 +71,7 @@ def fit_dpgmm(latents: Array, n_components: int, seed: int) -> LatentMixture:
         "max_iter": 500,
         "tol": 1e-5,
         "moves": False,
-        **WIDE_PRIOR,
+        "covariance_prior": "empirical",
     }
     fitted = DirichletProcessGaussianMixture(n_components, random_state=seed, **settings)
     return _gaussian(fitted.fit(latents), settings)

@@ -34,7 +34,6 @@ All parameters and statistics are float64; Φ, L and R have the dtype of the dat
 
 from dimix.mixture.concentration import GammaConcentration
 from dimix.mixture.estimator.dirichlet_process import DirichletProcessGaussianMixture
-from dimix.mixture.estimator.prior import WIDE_PRIOR
 from dimix.mixture.families import (
     DiagonalCovariance,
     FullCovariance,
@@ -55,7 +54,6 @@ from dimix.mixture.sticks import Sticks
 
 __all__ = [
     "MOVES",
-    "WIDE_PRIOR",
     "Blocks",
     "Bound",
     "Clusters",

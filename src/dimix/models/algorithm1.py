@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.nn.functional import gumbel_softmax
 
-from dimix.mixture import WIDE_PRIOR, DirichletProcessGaussianMixture
+from dimix.mixture import DirichletProcessGaussianMixture
 from dimix.models.gmvae import GMVAE
 from dimix.models.minibatch import drawn, mean_over, part_of
 from dimix.models.objective import Model, Objective
@@ -92,7 +92,7 @@ class Algorithm1(Model):
             covariance_type="full",
             moves=False,
             random_state=seed,
-            **WIDE_PRIOR,
+            covariance_prior="empirical",
         )
         self.take(mixture.fit(latents.double().numpy(force=True)))
 

@@ -11,13 +11,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.datasets import make_blobs
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.mixture import BayesianGaussianMixture
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import oracles
 from dimix.metrics import clustering_scores
-from dimix.mixture import WIDE_PRIOR, DirichletProcessGaussianMixture
+from dimix.mixture import DirichletProcessGaussianMixture
 from mixture_cases import blobs, plain
 
 X = blobs(150, 3).numpy()
@@ -36,18 +37,8 @@ def fitted(X: Any, n_components: int = 6, **options: Any) -> DirichletProcessGau
     return DirichletProcessGaussianMixture(n_components, **options).fit(X)
 
 
-UNEQUAL_DRAWS = (
-    "a start draws rows: the draws differ between a row that is repeated and one of more weight"
-)
-
-
 @parametrize_with_checks(
-    [DirichletProcessGaussianMixture(covariance_type=kind, tol=1e-2) for kind in TYPES],
-    expected_failed_checks=lambda mixture: (
-        {}
-        if mixture.covariance_type == "full"
-        else {"check_sample_weight_equivalence_on_dense_data": UNEQUAL_DRAWS}
-    ),
+    [DirichletProcessGaussianMixture(covariance_type=kind, tol=1e-2) for kind in TYPES]
 )
 @pytest.mark.usefixtures("unchecked")
 def test_scikit_learns_own_checks(estimator: Any, check: Any) -> None:
@@ -89,7 +80,7 @@ def test_wide_prior_is_the_default_of_scikit_learn() -> None:
     theirs = BayesianGaussianMixture(
         n_components=6, weight_concentration_prior_type="dirichlet_process", tol=1e3
     ).fit(X)
-    prior = fitted(X, **WIDE_PRIOR).posterior_.prior
+    prior = fitted(X, covariance_prior="empirical").posterior_.prior
     mean, kappa, dof, scatter = plain(prior.components)[0]
     np.testing.assert_allclose(mean + prior.centre.numpy(), theirs.mean_prior_, atol=1e-12)
     np.testing.assert_allclose(scatter, theirs.covariance_prior_, rtol=1e-12)
@@ -431,12 +422,17 @@ def test_all_thirty_clusters_of_a_grid_are_found() -> None:
     assert agreement(labels, fitted(rows, 50).predict(rows)) == 1
 
 
-def test_components_that_hold_few_rows_are_beaten_by_one() -> None:
-    noise = np.random.default_rng(0).normal(size=(200, 20))
-    mixture, alone = fitted(noise, 50), fitted(noise, 50, init_components=1)
-    assert mixture.n_clusters_ == 1
-    assert mixture.lower_bound_ == pytest.approx(alone.lower_bound_, rel=1e-6)
-    assert fitted(noise, 50, moves=("merge", "delete")).n_clusters_ > 1
+@pytest.mark.parametrize("shape", [(200, 20), (300, 100)])
+def test_few_rows_of_noise_in_many_columns_are_one_component(shape) -> None:
+    noise = np.random.default_rng(0).normal(size=shape)
+    assert fitted(noise, 50).n_clusters_ == 1
+
+
+def test_clusters_in_many_columns_are_found_with_few_rows() -> None:
+    rows, labels = make_blobs(1000, 64, centers=5, cluster_std=3, random_state=0)
+    mixture = fitted(rows, 50)
+    assert mixture.n_clusters_ == 5
+    assert agreement(labels, mixture.predict(rows)) == 1
 
 
 def test_coarsening_turns_components_into_clusters_and_can_be_cut_again() -> None:
@@ -481,7 +477,7 @@ def test_gaussians_as_rows_add_their_variance() -> None:
         DirichletProcessGaussianMixture(1).fit(rows, var=np.full(rows.shape, 2.0)),
     )
     difference = gaussians.covariances_[0] - points.covariances_[0]
-    np.testing.assert_allclose(difference, 2 * np.eye(2), atol=0.03)
+    np.testing.assert_allclose(difference, 2 * np.eye(2), atol=0.05)
 
 
 @pytest.mark.parametrize("kind", ["memory map", "path", "callable"])

@@ -7,10 +7,11 @@ import pytest
 import torch
 from sklearn.mixture import BayesianGaussianMixture
 
-from dimix.mixture import WIDE_PRIOR, DirichletProcessGaussianMixture
+from dimix.mixture import DirichletProcessGaussianMixture
 from dimix.mixture.concentration import GammaConcentration
 from dimix.mixture.estimator import prior
 from dimix.mixture.estimator.arguments import FAMILIES
+from dimix.mixture.estimator.neighbours import local_covariance
 from dimix.mixture.estimator.rows import Rows, moments
 from dimix.mixture.inference.batch import collect
 from dimix.mixture.inference.chunks import FeatureChunks
@@ -44,7 +45,12 @@ def prior_of(X: np.ndarray, covariance_type: str, **options: Any) -> MixturePrio
     mixture = DirichletProcessGaussianMixture(
         T, covariance_type=covariance_type, **defaults | options
     )
-    return prior.prior_of(mixture, *moments(Rows(X), covariance_type))
+    rows = Rows(X)
+    return prior.prior_of(
+        mixture,
+        *moments(rows, covariance_type),
+        lambda: local_covariance(rows, covariance_type),
+    )
 
 
 def posterior_of(prior: MixturePrior, X: np.ndarray, labels: np.ndarray) -> MixturePosterior:
@@ -82,14 +88,50 @@ def test_covariances_are_those_of_scikit_learn(covariance_type: str, given: bool
 
 
 @every_type
-def test_by_default_clusters_are_narrower_than_the_data_and_means_as_wide(covariance_type):
-    X, _ = far_blobs()
-    wide = prior_of(X, covariance_type, **WIDE_PRIOR).components
-    narrow = prior_of(X, covariance_type, mean_precision_prior=None).components
-    volume = 3 ** (-1 / 3)  # √T clusters in three dimensions: variances, (√T)^(-2/D)
-    np.testing.assert_allclose(narrow.scatter, volume * wide.scatter)
-    np.testing.assert_allclose(narrow.scatter / narrow.mean_precision, wide.scatter)
+def test_by_default_a_component_is_as_wide_as_a_neighbourhood(covariance_type):
+    X, labels = far_blobs()
+    defaults = {"degrees_of_freedom_prior": None, "mean_precision_prior": None}
+    ours = prior_of(X, covariance_type, **defaults).components
+    wide = prior_of(X, covariance_type, **defaults, covariance_prior="empirical").components
     assert wide.mean_precision == 1
+    assert wide.degrees_of_freedom == 3
+    within = np.mean([np.trace(np.cov(X[labels == k].T)) for k in range(T)])
+    expected = ours.scatter[0].numpy() / ours.degrees_of_freedom.numpy()
+    left = expected - wide.scatter[0].numpy() / T
+    trace = {"diag": left.sum(), "spherical": 3 * left}.get(covariance_type) or np.trace(left)
+    assert 0.2 * within < trace < within
+    assert 0 < ours.mean_precision < 1
+
+
+@every_type
+def test_the_default_prior_follows_a_change_of_units(covariance_type):
+    X, _ = far_blobs()
+    units = 10.0 if covariance_type == "spherical" else np.array([0.1, 1.0, 100.0])
+    defaults = {"degrees_of_freedom_prior": None, "mean_precision_prior": None, "reg_covar": 0.0}
+    ours, other = (prior_of(x, covariance_type, **defaults).components for x in (X, X * units))
+    factor = {"diag": np.square(units), "spherical": 100.0}.get(covariance_type)
+    factor = np.outer(units, units) if factor is None else factor
+    np.testing.assert_allclose(other.scatter[0], factor * ours.scatter[0].numpy(), rtol=1e-6)
+    np.testing.assert_allclose(other.mean_precision, ours.mean_precision, rtol=1e-6)
+
+
+def test_equal_rows_are_one_neighbour_that_counts_as_often():
+    X, _ = far_blobs()
+    weights = np.random.default_rng(0).integers(1, 4, len(X))
+    repeated = local_covariance(Rows(np.repeat(X, weights, axis=0)), "full")
+    weighted = local_covariance(Rows(X, weights=weights.astype(float)), "full")
+    np.testing.assert_allclose(repeated, weighted, rtol=1e-12)
+
+
+def test_few_rows_and_gaps_have_a_neighbourhood():
+    X, _ = far_blobs()
+    assert np.all(local_covariance(Rows(X[:1]), "full") == 0)
+    half = (X[1] - X[0]) / np.sqrt(2)
+    np.testing.assert_allclose(local_covariance(Rows(X[:2]), "full"), np.outer(half, half))
+    gaps = X.copy()
+    gaps[::3, 1] = np.nan
+    whole, with_gaps = (local_covariance(Rows(x), "diag") for x in (X, gaps))
+    assert np.all((whole / 3 < with_gaps) & (with_gaps < 3 * whole))
 
 
 def test_a_word_other_than_empirical_is_one_clear_error():
@@ -117,7 +159,7 @@ def test_a_covariance_that_is_not_positive_is_one_clear_error(covariance_type: s
 def test_rows_without_spread_get_reg_covar_as_their_prior(covariance_type: str) -> None:
     scatter = prior_of(np.ones((5, 3)), covariance_type).components.scatter[0]
     shapes = {"full": np.eye(3), "tied": np.eye(3), "diag": np.ones(3), "spherical": 1.0}
-    np.testing.assert_allclose(scatter, 1e-2 * np.asarray(shapes[covariance_type]))
+    np.testing.assert_allclose(scatter, 4.5e-2 * np.asarray(shapes[covariance_type]))
     with pytest.raises(ValueError, match="every row of X is the same"):
         prior_of(np.ones((5, 3)), covariance_type, reg_covar=0.0)
 

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Float64, Int64
 from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight
@@ -22,6 +22,7 @@ from dimix.mixture.estimator.arguments import (
 )
 from dimix.mixture.estimator.encoding import Ascent, Data, Encoding
 from dimix.mixture.estimator.fitted import FittedMixture
+from dimix.mixture.estimator.neighbours import local_covariance
 from dimix.mixture.estimator.prior import prior_of
 from dimix.mixture.estimator.progress import Progress, print_end
 from dimix.mixture.estimator.rows import (
@@ -35,7 +36,7 @@ from dimix.mixture.estimator.rows import (
     total_weight,
     warn_of_small_scale,
 )
-from dimix.mixture.hierarchy import LEAST_ROWS, Hierarchy, hierarchy_of_stream
+from dimix.mixture.hierarchy import Hierarchy, hierarchy_of_stream
 from dimix.mixture.inference.batch import sweep
 from dimix.mixture.inference.blocks import Blocks, blocks_of, check_range, is_read_in_blocks
 from dimix.mixture.inference.distributed import check_same, from_first, in_use, is_first, together
@@ -43,7 +44,7 @@ from dimix.mixture.inference.memoized import fit_memoized
 from dimix.mixture.inference.overview import overview
 from dimix.mixture.inference.starts import carried_over, start_from
 from dimix.mixture.inference.stochastic import StochasticState, stochastic_step
-from dimix.mixture.moves.search import GROW, MOVES, ImprovedFit, best_of
+from dimix.mixture.moves.search import MOVES, ImprovedFit, best_of
 from dimix.mixture.posterior import MixturePosterior, MixturePrior, update
 
 BEGINS_ANEW = (
@@ -56,8 +57,9 @@ class DirichletProcessGaussianMixture(FittedMixture):
     """An infinite mixture of Gaussians, fitted by variational inference.
 
     The names are those of ``sklearn.mixture.BayesianGaussianMixture``, and so are the defaults but
-    for two priors. With full covariance, the same priors and start, ``moves=False`` and
-    ``reorder=False``, so is the fixed point.
+    for the prior, which is scikit-learn's with ``covariance_prior="empirical"``. With full
+    covariance, the same prior and start, ``moves=False`` and ``reorder=False``, so is the fixed
+    point.
 
     Args:
         n_components: T, the most components there may be. It may exceed the number of rows;
@@ -74,13 +76,15 @@ class DirichletProcessGaussianMixture(FittedMixture):
             splits add more.
         weight_concentration_prior: α; a pair (shape, rate) gives it a Gamma prior and learns
             it; None is 1 / T.
-        mean_precision_prior: κ₀; None is T^(-1/D), where scikit-learn has 1.
+        mean_precision_prior: κ₀; None lets means vary as the data do, and is 1 if a
+            ``covariance_prior`` is given.
         mean_prior: m₀ ``[D]``; None is the mean of the data.
-        degrees_of_freedom_prior: ν₀ > D - 1; None is D.
+        degrees_of_freedom_prior: ν₀ > D - 1; None is D + 2 (full, tied) or 3, and D if a
+            ``covariance_prior`` is given.
         covariance_prior: W₀⁻¹, ``[D, D]`` (full, tied), ``[D]`` (diag) or a number (spherical);
-            "empirical", scikit-learn's default, is the covariance of the data, and None that
-            over T^(1/D), for √T clusters that share its volume (Fraley and Raftery 2007). The
-            prior mean of a precision is ν₀ W₀.
+            "empirical", scikit-learn's default, is the covariance S of the data; None is ν₀ times
+            C + S / T, where C is how rows vary about their tenth neighbours: components are
+            expected to be as wide as a neighbourhood. The prior mean of a precision is ν₀ W₀.
         moves: True tries births, splits, merges and deletions, each kept only if the bound
             rises; False none; or some of their names, from "birth", "split", "merge", "delete".
         coarsening: None leaves every component a cluster. A number is N_eff, and "auto" takes
@@ -280,23 +284,37 @@ class DirichletProcessGaussianMixture(FittedMixture):
         if rows.var is None:
             warn_of_small_scale(covariance, self.reg_covar)
         gaps = self.allow_missing and self.covariance_type == "full" and has_gaps(rows)
-        return self._encoding_of(centre, covariance, rows.x, gaps=gaps)
+        return self._encoding_of(centre, covariance, rows, gaps=gaps)
 
     def _encoding_of(
         self,
         centre: Float64[np.ndarray, " D"],
         covariance: Float64[np.ndarray, "*DD"],
-        x: Float[np.ndarray, "n D"],
+        rows: Rows,
         *,
+        n_rows: int | None = None,
         gaps: bool = False,
     ) -> Encoding:
+        """``rows`` are those of this rank, or a sample of its ``n_rows``."""
         if isinstance(self.covariance_prior, str | None) and self.reg_covar == 0:
-            check_spread(x, covariance)
-        prior = prior_of(self, centre, covariance)
+            check_spread(rows.x, covariance)
+
+        def local() -> Float64[np.ndarray, "*DD"]:
+            few = sample_of(rows, np.random.RandomState(0), n_rows)
+
+            def made() -> Float64[np.ndarray, "*DD"]:
+                assert few is not None  # on rank 0
+                return local_covariance(few, self.covariance_type)
+
+            return from_first(made)
+
+        prior = prior_of(self, centre, covariance, local)
         if self._is_warm():
             check_same_mixture(self.posterior_, prior.family, self.n_components)
         expected = prior.components.scatter[0] / prior.components.degrees_of_freedom[0]
-        self._dtype = product_dtype(x.dtype, covariance, expected.numpy(), self.covariance_type)
+        self._dtype = product_dtype(
+            rows.x.dtype, covariance, expected.numpy(), self.covariance_type
+        )
         return Encoding(prior, self._dtype, device_of(self.device), gaps)
 
     def _fit_once(
@@ -321,12 +339,13 @@ class DirichletProcessGaussianMixture(FittedMixture):
         seen = overview(blocks, rng)
         covariance = reduced(seen.moments.covariance, self.covariance_type)
         warn_of_small_scale(covariance, self.reg_covar)
-        encoding = self._encoding_of(seen.moments.mean, covariance, seen.sample)
+        rows = Rows(seen.sample)
+        encoding = self._encoding_of(seen.moments.mean, covariance, rows, n_rows=seen.n_rows)
         self.n_features_in_ = len(seen.moments.mean)
         self.__dict__.pop("feature_names_in_", None)
         if blocks.columns is not None:
             self.feature_names_in_ = np.array(blocks.columns, dtype=object)
-        few = sample_of(Rows(seen.sample), rng, seen.n_rows)
+        few = sample_of(rows, rng, seen.n_rows)
 
         def draft() -> ImprovedFit:
             assert few is not None  # on rank 0
@@ -366,35 +385,18 @@ class DirichletProcessGaussianMixture(FittedMixture):
     def _fit_from_start(
         self, prior: MixturePrior, data: Data, rng: np.random.RandomState
     ) -> ImprovedFit:
-        """One fit; or, where components hold few rows, the better of it and one from a single.
-
-        With few rows for each column the prior makes up for what a component's covariance lacks,
-        and no merge of two may pay though that of many would.
-        """
-        ascent = self._ascent()
-        fit = data.fit(self._start(prior, data, rng), rng, ascent)
-        grows = not self._is_warm() and bool(GROW.intersection(ascent.moves))
-        if not (grows and _hold_few(fit.posterior)):
-            return fit
-        single = self._start(prior, data, rng, n_start=1)
-        return best_of((fit, data.fit(single, rng, ascent)))
+        return data.fit(self._start(prior, data, rng), rng, self._ascent())
 
     def _start(
-        self,
-        prior: MixturePrior,
-        data: Data,
-        rng: np.random.RandomState,
-        n_start: int | None = None,
+        self, prior: MixturePrior, data: Data, rng: np.random.RandomState
     ) -> MixturePosterior:
-        """Where a fit begins, with ``n_start`` components or as many as ``init_components``."""
         if self._is_warm():
             return carried_over(self.posterior_, prior)
-        n_start = n_start or self.init_components or self.n_components
         return start_from(
             data.chunks,
             prior,
             kind=self.init_params,
-            n_start=min(n_start, self.n_components),
+            n_start=min(self.init_components or self.n_components, self.n_components),
             n_components=self.n_components,
             rng=rng,
             reorder=self.reorder,
@@ -431,10 +433,3 @@ class DirichletProcessGaussianMixture(FittedMixture):
         self.hierarchy_ = from_first(build)
         auto = self.coarsening == "auto"
         return self.cut("auto") if auto else self.cut(n_eff=float(self.coarsening))
-
-
-def _hold_few(posterior: MixturePosterior) -> bool:
-    """Whether there are several components, of at most two rows for each column in the mean."""
-    counts = posterior.counts
-    filled = counts[counts >= LEAST_ROWS]
-    return len(filled) > 1 and float(filled.mean()) <= 2 * posterior.family.dim

@@ -1,16 +1,15 @@
 """The prior that the estimator's arguments and the moments of the rows make.
 
-By default the prior expects G = √T clusters, the truncation T being generous: each covers a G-th
-of the data's volume, and their means spread as the data does. Of its covariance S, the components
-have S / G^(2/D), and κ₀ is 1 / G^(2/D), so that μ varies by S again. scikit-learn expects
-components as wide as all of the data (``WIDE_PRIOR``): well separated clusters are then put
-together where they are many.
+By default a component is expected to have the covariance C + S / T: C is that of rows about their
+neighbours (``local_covariance``), S that of the data, T the truncation. W₀⁻¹ is ν₀ times that, and
+κ₀ makes means vary as much as the data. scikit-learn expects components as wide as the data
+("empirical"): well separated clusters are then put together where they, or the columns, are many.
 
-Source: Fraley and Raftery, Bayesian regularization for normal mixture estimation and model-based
-clustering (2007), section 3, which has this covariance for G components, and a κ₀ of 0.01.
+After Fraley and Raftery, Bayesian regularization for normal mixture estimation and model-based
+clustering (2007), section 3, which has ν₀ = D + 2 and S / K^(2/D).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from dimix.mixture.estimator.arguments import (
+    MATRICES,
     check_number,
     concentration_of,
     family_of,
@@ -28,26 +28,40 @@ from dimix.mixture.estimator.arguments import (
 from dimix.mixture.families import NormalWishart
 from dimix.mixture.posterior import MixturePrior
 
-WIDE_PRIOR: Mapping[str, Any] = {"mean_precision_prior": 1.0, "covariance_prior": "empirical"}
-"""The arguments that make scikit-learn's prior: components as wide as all of the data."""
-
 
 def prior_of(
-    estimator: Any, centre: Float64[np.ndarray, " D"], covariance: Float64[np.ndarray, "*DD"]
+    estimator: Any,
+    centre: Float64[np.ndarray, " D"],
+    covariance: Float64[np.ndarray, "*DD"],
+    local: Callable[[], Float64[np.ndarray, "*DD"]],
 ) -> MixturePrior:
     """The prior of a DirichletProcessGaussianMixture, in coordinates measured from ``centre``.
 
-    ``centre`` and ``covariance`` are those of the data, from ``moments`` or ``reduced``.
+    ``centre`` and ``covariance`` are those of the data, from ``moments`` or ``reduced``, and
+    ``local`` gives the ``local_covariance`` if it is needed.
     """
     kind, reg_covar = estimator.covariance_type, float(estimator.reg_covar)
-    share = estimator.n_components ** (-1 / len(centre))
+    dim, given = len(centre), estimator.covariance_prior
+    kappa, dof = 1.0, float(dim)
+    if given is None:
+        expected = np.asarray(local() + covariance / estimator.n_components)
+        expected = _lifted(expected, reg_covar)
+        kappa = _mean_variance(expected) / _mean_variance(_lifted(covariance, reg_covar))
+        dof = 2.0 + (dim if kind in MATRICES else 1)
+    dof = _degrees_of_freedom(estimator.degrees_of_freedom_prior, dim, default=dof)
+    if given is None:
+        scatter = dof * expected
+    elif isinstance(given, str):
+        scatter = _lifted(covariance, reg_covar)
+    else:
+        scatter = _given_scatter(given, covariance.shape)
     return MixturePrior(
-        family_of(kind, len(centre), reg_covar, allow_missing=estimator.allow_missing),
+        family_of(kind, dim, reg_covar, allow_missing=estimator.allow_missing),
         NormalWishart(
             mean=_mean(estimator.mean_prior, centre)[None],
-            mean_precision=_number(estimator.mean_precision_prior, default=share),
-            degrees_of_freedom=_degrees_of_freedom(estimator.degrees_of_freedom_prior, len(centre)),
-            scatter=_scatter(estimator.covariance_prior, covariance, reg_covar, share)[None],
+            mean_precision=_number(estimator.mean_precision_prior, default=kappa),
+            degrees_of_freedom=torch.tensor([dof], dtype=torch.float64),
+            scatter=torch.tensor(scatter)[None],
         ),
         concentration_of(estimator.weight_concentration_prior, estimator.n_components),
         torch.as_tensor(centre),
@@ -64,21 +78,22 @@ def _mean(value: ArrayLike | None, centre: Float64[np.ndarray, " D"]) -> Float64
     return torch.from_numpy(finite_array("mean_prior", value, centre.shape) - centre)
 
 
-def _degrees_of_freedom(value: float | None, dim: int) -> Float64[Tensor, " 1"]:
-    if value is not None:
-        check_number("degrees_of_freedom_prior", value, low=dim - 1, closed=False)
-    return _number(value, default=dim)
+def _degrees_of_freedom(value: float | None, dim: int, *, default: float) -> float:
+    if value is None:
+        return default
+    check_number("degrees_of_freedom_prior", value, low=dim - 1, closed=False)
+    return float(value)
 
 
-def _scatter(
-    value: ArrayLike | None, sample: Float64[np.ndarray, "*DD"], reg_covar: float, share: float
-) -> Float64[Tensor, "*DD"]:
-    """W₀⁻¹: what is given, or ("empirical") the data's covariance, or (None) a share of it."""
-    if isinstance(value, str | None):
-        return torch.tensor(_lifted(np.asarray(sample * (1 if value else share)), reg_covar))
-    scatter = finite_array("covariance_prior", value, sample.shape)
+def _given_scatter(value: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    scatter = finite_array("covariance_prior", value, shape)
     _check_positive_definite(scatter)
-    return torch.tensor(scatter)
+    return scatter
+
+
+def _mean_variance(covariance: NDArray[np.float64]) -> float:
+    """The geometric mean of the variances along its axes."""
+    return float(np.exp(np.log(_spectrum(covariance)).mean()))
 
 
 def _check_positive_definite(covariance: NDArray[np.float64]) -> None:

@@ -31,8 +31,6 @@ from dimix.mixture.posterior import Bound, MixturePosterior, by_size, update
 
 MOVES = ("merge", "delete", "split", "birth")
 """The kinds of moves, in the order in which they are tried."""
-GROW = frozenset({"split", "birth"})
-"""Those that add components."""
 
 LEAST_GAIN = 1e-5
 """Nats a row that a move must bring."""
