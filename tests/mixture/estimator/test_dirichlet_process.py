@@ -37,18 +37,8 @@ def fitted(X: Any, n_components: int = 6, **options: Any) -> DirichletProcessGau
     return DirichletProcessGaussianMixture(n_components, **options).fit(X)
 
 
-UNEQUAL_DRAWS = (
-    "a start draws rows: the draws differ between a row that is repeated and one of more weight"
-)
-
-
 @parametrize_with_checks(
-    [DirichletProcessGaussianMixture(covariance_type=kind, tol=1e-2) for kind in TYPES],
-    expected_failed_checks=lambda mixture: (
-        {"check_sample_weight_equivalence_on_dense_data": UNEQUAL_DRAWS}
-        if mixture.covariance_type in ("diag", "spherical")
-        else {}
-    ),
+    [DirichletProcessGaussianMixture(covariance_type=kind, tol=1e-2) for kind in TYPES]
 )
 @pytest.mark.usefixtures("unchecked")
 def test_scikit_learns_own_checks(estimator: Any, check: Any) -> None:

@@ -7,7 +7,7 @@ from sklearn.neighbors import NearestNeighbors
 from dimix.mixture.estimator.rows import Rows, reduced
 
 NEIGHBOUR = 10
-"""Which neighbour: near enough to be of the same cluster. Of n < 100 rows it is the n/10-th."""
+"""Which neighbour: near enough to be of the same cluster, and too far to be a copy."""
 ROWS = 2000
 """The most rows whose neighbours are looked for."""
 
@@ -46,7 +46,7 @@ def _neighbours(x: Float64[np.ndarray, "n D"], some: np.ndarray) -> np.ndarray:
     centred = x - np.nanmean(x, axis=0)
     spread = np.nanstd(x, axis=0)
     scaled = np.nan_to_num(centred / np.where(spread > 0, spread, 1))
-    nth = min(max(len(x) // NEIGHBOUR, 1), NEIGHBOUR)
+    nth = min(NEIGHBOUR, len(x) - 1)
     search = NearestNeighbors(n_neighbors=nth + 1).fit(scaled)  # each row is its own nearest
     nearest: np.ndarray = search.kneighbors(scaled[some], return_distance=False)[:, nth]
     return nearest
