@@ -27,7 +27,10 @@ TELLS = 1e-4
 def overcomplete(
     latents: Latents, n_components: int, *, weight: float, seed: int
 ) -> MixturePosterior:
-    """An infinite mixture of latents, from a start of T components, every row ``weight`` times."""
+    """An infinite mixture of latents, from a start of T components, every row ``weight`` times.
+
+    The prior is as wide as the latents, with which all that is recorded was measured.
+    """
     mean, var = (part.double().numpy() for part in latents)
     mixture = DirichletProcessGaussianMixture(
         n_components, moves=False, random_state=seed, covariance_prior="empirical"
