@@ -299,16 +299,7 @@ class DirichletProcessGaussianMixture(FittedMixture):
         if isinstance(self.covariance_prior, str | None) and self.reg_covar == 0:
             check_spread(rows.x, covariance)
 
-        def local() -> Float64[np.ndarray, "*DD"]:
-            few = sample_of(rows, np.random.RandomState(0), n_rows)
-
-            def made() -> Float64[np.ndarray, "*DD"]:
-                assert few is not None  # on rank 0
-                return local_covariance(few, self.covariance_type)
-
-            return from_first(made)
-
-        prior = prior_of(self, centre, covariance, local)
+        prior = prior_of(self, centre, covariance, lambda: self._local_covariance(rows, n_rows))
         if self._is_warm():
             check_same_mixture(self.posterior_, prior.family, self.n_components)
         expected = prior.components.scatter[0] / prior.components.degrees_of_freedom[0]
@@ -316,6 +307,16 @@ class DirichletProcessGaussianMixture(FittedMixture):
             rows.x.dtype, covariance, expected.numpy(), self.covariance_type
         )
         return Encoding(prior, self._dtype, device_of(self.device), gaps)
+
+    def _local_covariance(self, rows: Rows, n_rows: int | None) -> Float64[np.ndarray, "*DD"]:
+        """How the rows of all ranks differ from their neighbours."""
+        few = sample_of(rows, np.random.RandomState(0), n_rows)
+
+        def make() -> Float64[np.ndarray, "*DD"]:
+            assert few is not None  # on rank 0
+            return local_covariance(few, self.covariance_type)
+
+        return from_first(make)
 
     def _fit_once(
         self, encoding: Encoding, data: Data, few: Rows | None, rng: np.random.RandomState
