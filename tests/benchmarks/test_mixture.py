@@ -65,13 +65,6 @@ def test_bounds_are_judged() -> None:
     assert not bounds.reached(case | {"difference": -1e-3})
 
 
-def test_a_cluster_is_as_wide_as_a_neighbourhood() -> None:
-    rng = np.random.RandomState(0)
-    x = np.concatenate([rng.normal(size=(400, 8)), 100 + rng.normal(size=(400, 8))])
-    spread = np.linalg.eigvalsh(recovery.local_covariance(x, 0))
-    assert 0.2 < spread.min() < spread.max() < 1
-
-
 def test_truth_has_the_bayes_error_of_two_gaussians() -> None:
     """Means three apart, unit variance, equal weights: Φ(-3 / 2)."""
     means = np.array([[0.0, 0.0], [3.0, 0.0]])

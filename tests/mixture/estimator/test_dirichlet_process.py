@@ -144,11 +144,11 @@ def test_data_far_from_the_origin_keep_their_covariances(covariance_type: str, d
 
 
 def test_the_best_of_several_starts_is_kept() -> None:
-    bounds = []
-    rng = np.random.RandomState(0)
+    bounds, rng = [], np.random.RandomState(0)
+    options = {"init_params": "random_from_data", "covariance_prior": "local"}
     for _ in range(4):
-        bounds.append(fitted(X, init_params="random_from_data", random_state=rng).lower_bound_)
-    best = fitted(X, init_params="random_from_data", n_init=4).lower_bound_
+        bounds.append(fitted(X, **options, random_state=rng).lower_bound_)
+    best = fitted(X, **options, n_init=4).lower_bound_
     assert best == pytest.approx(max(bounds))
     assert max(bounds) > min(bounds)
 

@@ -97,7 +97,8 @@ def test_weights_are_repeated_rows(covariance_type: str) -> None:
     options = {"covariance_type": covariance_type, "tol": 1e-9, "moves": False}
     weighted = fitted(gappy, 4, sample_weight=counts, **options)
     repeated = fitted(np.repeat(gappy, counts, axis=0), 4, **options)
-    assert weighted.lower_bound_ == pytest.approx(repeated.lower_bound_, rel=1e-8)
+    # The prior is learned from a first fit that stops earlier.
+    assert weighted.lower_bound_ == pytest.approx(repeated.lower_bound_, rel=1e-6)
 
 
 @types

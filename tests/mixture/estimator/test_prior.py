@@ -136,7 +136,9 @@ def test_few_rows_and_gaps_have_a_neighbourhood():
 
 def test_a_word_other_than_empirical_is_one_clear_error():
     X, _ = far_blobs()
-    with pytest.raises(ValueError, match=r"covariance_prior must be None, 'empirical', .* 'data'"):
+    with pytest.raises(
+        ValueError, match=r"covariance_prior must be None, .*'empirical', .* 'data'"
+    ):
         DirichletProcessGaussianMixture(T, covariance_prior="data").fit(X)
 
 

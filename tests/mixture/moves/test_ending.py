@@ -21,6 +21,8 @@ def test_it_ends_once_three_rounds_in_turn_were_not_worth_the_tolerance(
     n_rounds = []
     for tol in (1e6, 1e-3):
         rounds.clear()
-        DirichletProcessGaussianMixture(20, init_components=1, tol=tol, random_state=0).fit(rows)
+        DirichletProcessGaussianMixture(
+            20, init_components=1, tol=tol, covariance_prior="local", random_state=0
+        ).fit(rows)
         n_rounds.append(len(rounds))
     assert n_rounds[0] == search.PATIENCE < n_rounds[1]

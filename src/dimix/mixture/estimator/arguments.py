@@ -36,6 +36,9 @@ FAMILIES: dict[str, type[GaussianFamily]] = {
 MATRICES = ("full", "tied")
 """Covariance types whose precisions are matrices."""
 
+WIDTHS = ("learned", "local", "empirical")
+"""How wide components are expected to be where ``covariance_prior`` gives no numbers."""
+
 GAPS_ALLOWED = ("full", "diag")
 """Covariance types of which rows may lack values."""
 
@@ -47,6 +50,19 @@ DATES = re.compile("date|time|duration|period", re.IGNORECASE)
 
 TEXT = re.compile("object|str|string|category", re.IGNORECASE)
 """What the types of a frame's columns are called that may hold text."""
+
+
+def width_of(estimator: Any) -> str | None:
+    """Which of ``WIDTHS`` the prior of a mixture has; None where it is given in numbers.
+
+    Clusters of several components, as with coarsening, need not be alike, and components that
+    share a precision have nothing to learn from each other.
+    """
+    given = estimator.covariance_prior
+    if given is None:
+        alike = estimator.coarsening is None and estimator.covariance_type != "tied"
+        return "learned" if alike else "local"
+    return given if isinstance(given, str) else None
 
 
 def check_number(
@@ -114,6 +130,19 @@ def check_choice(name: str, value: Any, allowed: tuple[object, ...]) -> None:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
 
 
+def _check_width(value: str, covariance_type: str) -> None:
+    if value not in WIDTHS:
+        raise ValueError(
+            f"covariance_prior must be None, {', '.join(map(repr, WIDTHS))}, a number or an "
+            f"array, got {value!r}"
+        )
+    if value == "learned" and covariance_type == "tied":
+        raise ValueError(
+            "covariance_prior='learned' needs components with precisions of their own, got "
+            "covariance_type='tied'"
+        )
+
+
 def check_moves(value: Any) -> None:
     """Raise unless ``value`` is True, False or a collection of kinds of moves."""
     if isinstance(value, str) or not isinstance(value, bool | Iterable):
@@ -134,11 +163,8 @@ def check_parameters(estimator: Any) -> None:
         check_number(name, given[name], low=0)
     if given["mean_precision_prior"] is not None:
         check_number("mean_precision_prior", given["mean_precision_prior"], low=0, closed=False)
-    if isinstance(given["covariance_prior"], str) and given["covariance_prior"] != "empirical":
-        raise ValueError(
-            "covariance_prior must be None, 'empirical', a number or an array, "
-            f"got {given['covariance_prior']!r}"
-        )
+    if isinstance(given["covariance_prior"], str):
+        _check_width(given["covariance_prior"], given["covariance_type"])
     if given["init_components"] is not None:
         check_number(
             "init_components", given["init_components"], low=1, integer=True, besides="None"

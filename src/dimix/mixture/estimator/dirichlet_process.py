@@ -19,9 +19,11 @@ from dimix.mixture.estimator.arguments import (
     check_same_mixture,
     check_var,
     device_of,
+    width_of,
 )
 from dimix.mixture.estimator.encoding import Ascent, Data, Encoding
 from dimix.mixture.estimator.fitted import FittedMixture
+from dimix.mixture.estimator.learned import kept_prior, learned_prior
 from dimix.mixture.estimator.neighbours import local_covariance
 from dimix.mixture.estimator.prior import prior_of
 from dimix.mixture.estimator.progress import Progress, print_end
@@ -76,15 +78,18 @@ class DirichletProcessGaussianMixture(FittedMixture):
             splits add more.
         weight_concentration_prior: α; a pair (shape, rate) gives it a Gamma prior and learns
             it; None is 1 / T.
-        mean_precision_prior: κ₀; None lets means vary as the data do, and is 1 if a
-            ``covariance_prior`` is given.
+        mean_precision_prior: κ₀; None lets means vary as the data or the first components do,
+            and is 1 if the ``covariance_prior`` is numbers or "empirical".
         mean_prior: m₀ ``[D]``; None is the mean of the data.
-        degrees_of_freedom_prior: ν₀ > D - 1; None is D + 2 (full, tied) or 3, and D if a
-            ``covariance_prior`` is given.
+        degrees_of_freedom_prior: ν₀ > D - 1; None is D + 2 (full, tied) or 3, or more if it is
+            learned, and D if the ``covariance_prior`` is numbers or "empirical".
         covariance_prior: W₀⁻¹, ``[D, D]`` (full, tied), ``[D]`` (diag) or a number (spherical);
-            "empirical", scikit-learn's default, is the covariance S of the data; None is ν₀ times
-            C + S / T, where C is how rows vary about their tenth neighbours: components are
-            expected to be as wide as a neighbourhood. The prior mean of a precision is ν₀ W₀.
+            "empirical", scikit-learn's default, is the covariance S of the data; "local" is ν₀
+            times C + S / T, where C is how rows vary about their tenth neighbours: components
+            are expected to be as wide as a neighbourhood; "learned" makes a first fit so, and
+            takes W₀, κ₀ and ν₀ from its components, if they are two or more; None is "learned"
+            without coarsening, and "local" with it, with "tied" and for a stream. The prior mean
+            of a precision is ν₀ W₀.
         moves: True tries births, splits, merges and deletions, each kept only if the bound
             rises; False none; or some of their names, from "birth", "split", "merge", "delete".
         coarsening: None leaves every component a cluster. A number is N_eff, and "auto" takes
@@ -204,7 +209,7 @@ class DirichletProcessGaussianMixture(FittedMixture):
             return self._fit_blocks(blocks_of(X), rng)
         with together():
             rows = self._rows(X, sample_weight, var)
-        encoding = self._encoding(rows)
+        encoding = self._encoding(rows, rng)
         data = encoding(rows)
         few = sample_of(rows, rng) if in_use() else None
         result = best_of(self._fit_once(encoding, data, few, rng) for _ in range(self._n_starts()))
@@ -277,46 +282,67 @@ class DirichletProcessGaussianMixture(FittedMixture):
         weights = _check_sample_weight(sample_weight, x, dtype=np.float64, ensure_non_negative=True)
         return replace(rows, weights=weights)[weights > 0]
 
-    def _encoding(self, rows: Rows) -> Encoding:
-        """How rows become data: the prior, given the moments of the rows of all ranks."""
+    def _encoding(self, rows: Rows, rng: np.random.RandomState | None = None) -> Encoding:
+        """How rows become data: the prior, given the moments of the rows of all ranks.
+
+        With ``rng`` it is learned, if it may be.
+        """
         check_same("the number of columns of X", rows.x.shape[1])
         centre, covariance = moments(rows, self.covariance_type)
         if rows.var is None:
             warn_of_small_scale(covariance, self.reg_covar)
         gaps = self.allow_missing and self.covariance_type == "full" and has_gaps(rows)
-        return self._encoding_of(centre, covariance, rows, gaps=gaps)
+        return self._encoding_of(centre, covariance, rows, rng, gaps=gaps)
 
     def _encoding_of(
         self,
         centre: Float64[np.ndarray, " D"],
         covariance: Float64[np.ndarray, "*DD"],
         rows: Rows,
+        rng: np.random.RandomState | None,
         *,
         n_rows: int | None = None,
         gaps: bool = False,
     ) -> Encoding:
         """``rows`` are those of this rank, or a sample of its ``n_rows``."""
-        if isinstance(self.covariance_prior, str | None) and self.reg_covar == 0:
+        width = width_of(self)
+        if width is not None and self.reg_covar == 0:
             check_spread(rows.x, covariance)
+        is_local = width in ("learned", "local")
+        few = sample_of(rows, np.random.RandomState(0), n_rows) if is_local else None
 
-        prior = prior_of(self, centre, covariance, lambda: self._local_covariance(rows, n_rows))
-        if self._is_warm():
-            check_same_mixture(self.posterior_, prior.family, self.n_components)
-        expected = prior.components.scatter[0] / prior.components.degrees_of_freedom[0]
-        self._dtype = product_dtype(
-            rows.x.dtype, covariance, expected.numpy(), self.covariance_type
-        )
-        return Encoding(prior, self._dtype, device_of(self.device), gaps)
-
-    def _local_covariance(self, rows: Rows, n_rows: int | None) -> Float64[np.ndarray, "*DD"]:
-        """How the rows of all ranks differ from their neighbours."""
-        few = sample_of(rows, np.random.RandomState(0), n_rows)
-
-        def make() -> Float64[np.ndarray, "*DD"]:
+        def local() -> Float64[np.ndarray, "*DD"]:
             assert few is not None  # on rank 0
             return local_covariance(few, self.covariance_type)
 
-        return from_first(make)
+        def encoding(prior: MixturePrior) -> Encoding:
+            expected = prior.components.scatter[0] / prior.components.degrees_of_freedom[0]
+            self._dtype = product_dtype(
+                rows.x.dtype, covariance, expected.numpy(), self.covariance_type
+            )
+            return Encoding(prior, self._dtype, device_of(self.device), gaps)
+
+        first = encoding(prior_of(self, centre, covariance, lambda: from_first(local)))
+        if self._is_warm():
+            check_same_mixture(self.posterior_, first.prior.family, self.n_components)
+        if rng is None or width != "learned":
+            return first
+        return encoding(from_first(lambda: self._learned_prior(first, few, rng)))
+
+    def _learned_prior(
+        self, encoding: Encoding, few: Rows | None, rng: np.random.RandomState
+    ) -> MixturePrior:
+        """On rank 0, the prior that the components of a first fit make, or made before."""
+        assert few is not None
+        given = {
+            "mean_precision": self.mean_precision_prior,
+            "degrees_of_freedom": self.degrees_of_freedom_prior,
+        }
+        if self._is_warm():
+            return kept_prior(self.posterior_.prior, encoding.prior, **given)
+        data = encoding(few)
+        first = data.fit(self._start(encoding.prior, data, rng), rng, Ascent(moves=self._moves()))
+        return learned_prior(first.posterior, **given)
 
     def _fit_once(
         self, encoding: Encoding, data: Data, few: Rows | None, rng: np.random.RandomState
@@ -341,7 +367,7 @@ class DirichletProcessGaussianMixture(FittedMixture):
         covariance = reduced(seen.moments.covariance, self.covariance_type)
         warn_of_small_scale(covariance, self.reg_covar)
         rows = Rows(seen.sample)
-        encoding = self._encoding_of(seen.moments.mean, covariance, rows, n_rows=seen.n_rows)
+        encoding = self._encoding_of(seen.moments.mean, covariance, rows, rng, n_rows=seen.n_rows)
         self.n_features_in_ = len(seen.moments.mean)
         self.__dict__.pop("feature_names_in_", None)
         if blocks.columns is not None:
@@ -415,9 +441,12 @@ class DirichletProcessGaussianMixture(FittedMixture):
             tol=self.tol,
             max_iter=self.max_iter,
             reorder=self.reorder,
-            moves=MOVES if self.moves is True else self.moves or (),
+            moves=self._moves(),
             on_iteration=Progress(self.verbose_interval, self.verbose > 1) if says else None,
         )
+
+    def _moves(self) -> tuple[str, ...]:
+        return MOVES if self.moves is True else self.moves or ()
 
     def _finish(self, result: ImprovedFit, sample: Callable[[], Data]) -> Self:
         """Take the end of a fit, and coarsen the mixture on ``sample``, of rank 0."""

@@ -41,10 +41,10 @@ LEAST_CHUNK_ROWS = 32
 class Ascent:
     """How a fit climbs: ``fit_batch``'s arguments, and the moves that it may make."""
 
-    tol: float
-    max_iter: int
-    reorder: bool
     moves: tuple[str, ...]
+    tol: float = 1e-3
+    max_iter: int = 100
+    reorder: bool = True
     on_iteration: Callable[[int, Bound], None] | None = None
 
 

@@ -1,8 +1,9 @@
 """The prior that the estimator's arguments and the moments of the rows make.
 
-By default a component is expected to have the covariance C + S / T: C is that of rows about their
+A component is expected to have the covariance C + S / T ("local"): C is that of rows about their
 neighbours (``local_covariance``), S that of the data, T the truncation. W₀⁻¹ is ν₀ times that, and
-κ₀ makes means vary as much as the data. scikit-learn expects components as wide as the data
+κ₀ makes means vary as much as the data. What components have in common is then learned from a fit
+under this prior (``learned_prior``). scikit-learn expects components as wide as the data
 ("empirical"): well separated clusters are then put together where they, or the columns, are many.
 
 After Fraley and Raftery, Bayesian regularization for normal mixture estimation and model-based
@@ -24,6 +25,7 @@ from dimix.mixture.estimator.arguments import (
     concentration_of,
     family_of,
     finite_array,
+    width_of,
 )
 from dimix.mixture.families import NormalWishart
 from dimix.mixture.posterior import MixturePrior
@@ -41,20 +43,20 @@ def prior_of(
     ``local`` gives the ``local_covariance`` if it is needed.
     """
     kind, reg_covar = estimator.covariance_type, float(estimator.reg_covar)
-    dim, given = len(centre), estimator.covariance_prior
+    dim, width = len(centre), width_of(estimator)
     kappa, dof = 1.0, float(dim)
-    if given is None:
+    if width in ("learned", "local"):
         expected = np.asarray(local() + covariance / estimator.n_components)
         expected = _lifted(expected, reg_covar)
         kappa = _mean_variance(expected) / _mean_variance(_lifted(covariance, reg_covar))
         dof = 2.0 + (dim if kind in MATRICES else 1)
     dof = _degrees_of_freedom(estimator.degrees_of_freedom_prior, dim, default=dof)
-    if given is None:
-        scatter = dof * expected
-    elif isinstance(given, str):
+    if width is None:
+        scatter = _given_scatter(estimator.covariance_prior, covariance.shape)
+    elif width == "empirical":
         scatter = _lifted(covariance, reg_covar)
     else:
-        scatter = _given_scatter(given, covariance.shape)
+        scatter = dof * expected
     return MixturePrior(
         family_of(kind, dim, reg_covar, allow_missing=estimator.allow_missing),
         NormalWishart(

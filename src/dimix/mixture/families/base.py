@@ -178,10 +178,17 @@ class GaussianFamily(ABC):
         One number for each component, or one in all where they share a precision.
         """
         ratio = prior.mean_precision / params.mean_precision
-        shift = params.mean - prior.mean
-        distance = (shift * self._multiply(self.precision(params), shift)).sum(1)
-        of_mean = self.dim * (ratio - 1 - ratio.log()) + prior.mean_precision * distance
+        distance = self.expected_distance(params, prior.mean)
+        of_mean = prior.mean_precision * distance - self.dim * (1 + ratio.log())
         return 0.5 * self._pool(of_mean) + self._wishart_kl(params, prior)
+
+    def expected_distance(
+        self, params: NormalWishart, point: Float64[Tensor, "#K D"]
+    ) -> Float64[Tensor, " K"]:
+        """E[(μ_k - point)ᵀ Λ_k (μ_k - point)], of one point or one each: Bishop (10.64)."""
+        shift = params.mean - point
+        distance = (shift * self._multiply(self.precision(params), shift)).sum(1)
+        return self.dim / params.mean_precision + distance
 
     def log_evidence(
         self, prior: NormalWishart, statistics: Float64[Tensor, "K F"]

@@ -97,6 +97,14 @@ class DiagonalWithMissing(DiagonalCovariance):
         by_moment = natural.view(n_components, self.dim, 3).mT.reshape(n_components, -1)
         return torch.cat([by_moment.new_zeros(n_components, 1), by_moment], dim=1)
 
+    def expected_distance(
+        self, params: NormalWishart, point: Float64[Tensor, "#K D"]
+    ) -> Float64[Tensor, " K"]:
+        """E[(μ_k - point)ᵀ Λ_k (μ_k - point)]."""
+        flat = _flat(params, 1)
+        of_features = self._one.expected_distance(flat, point.expand_as(params.mean).reshape(-1, 1))
+        return of_features.view_as(params.mean).sum(1)
+
     def kl(self, params: NormalWishart, prior: NormalWishart) -> Float64[Tensor, " K"]:
         """KL(q(μ_k, Λ_k) ‖ p(μ_k, Λ_k)) of each component."""
         prior = _flat(prior, len(params.mean))
