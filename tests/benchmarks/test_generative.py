@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from benchmarks.ablation import SomeUnmoved
 from benchmarks.record import read
 
 from benchmarks import generative
@@ -69,24 +68,6 @@ def test_the_plain_vae_gets_as_many_epochs_and_the_same_views(
     assert finish["epoch"] + 1 == 2
     expected = case["infinite"]["bound"] - case["vae"]["bound"]
     assert case["difference"] == pytest.approx(expected, abs=1e-3)
-
-
-def test_one_more_model_sees_images_as_they_are(problem, tmp_path, monkeypatch):
-    fitted = []
-
-    def small(**settings):
-        few = {"architecture": (16,), "latent_dim": 2, "pretrain_epochs": 2, "epochs": 8}
-        fitted.append(SomeUnmoved(**settings | few))
-        return fitted[0]
-
-    monkeypatch.setattr(generative, "load_problem", lambda *_: problem)
-    monkeypatch.setattr(generative, "folder_of", lambda _: tmp_path)
-    monkeypatch.setattr(generative, "SomeUnmoved", small)
-    case = generative.unmoved_case(tmp_path, seed=0)
-    assert fitted[0].model_.unmoved == 0.25  # in the finish as well
-    assert case["epochs"] == 12
-    page = generative.page({"unmoved": {"cases": {"0": case}}})
-    assert "| 0 | 12 | infinite, a quarter as they are | -" in page
 
 
 @pytest.mark.skipif(not RECORD.exists(), reason="there is no record yet")
