@@ -285,7 +285,7 @@ class DirichletProcessGaussianMixture(FittedMixture):
     def _encoding(self, rows: Rows, rng: np.random.RandomState | None = None) -> Encoding:
         """How rows become data: the prior, given the moments of the rows of all ranks.
 
-        With ``rng`` it is learned, if it may be.
+        With ``rng`` the prior is learned, where ``width_of`` says so.
         """
         check_same("the number of columns of X", rows.x.shape[1])
         centre, covariance = moments(rows, self.covariance_type)
