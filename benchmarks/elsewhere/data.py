@@ -153,7 +153,7 @@ KEELS = (
     *("housevotes", "mushroom", "movement_libras", "banana"),
 )
 NOT_SEEN = "banana"
-"""The table on which nothing was chosen."""
+"""The table on which nothing of the deep model was chosen."""
 DATA_SETS: dict[str, Callable[[], DataSet]] = {
     "mnist-5k": partial(packaged, "mnist-5k"),
     "digits": partial(packaged, "digits"),

@@ -17,7 +17,7 @@ HEAD = ("data set", "rows", "classes", "method", "seeds", "clusters", "acc", "NM
 SAID = (
     "Written by `python -m benchmarks.elsewhere`. Scores are those of the rows held out, every "
     "fifth of each class; mean ± standard deviation over the seeds. Clusters: those of each seed. "
-    f"Nothing was chosen on {NOT_SEEN}."
+    f"Nothing of the deep model was chosen on {NOT_SEEN}."
 )
 
 

@@ -62,13 +62,14 @@ def test_the_bound_is_higher_under_the_learned_prior(covariance_type):
     learned = fitted(X, covariance_type=covariance_type)
     prior = learned.posterior_.prior.components
     assert prior.degrees_of_freedom >= (10 if covariance_type == "full" else 3)
-    wide = fitted(X, covariance_type=covariance_type, covariance_prior="empirical")
-    assert learned.lower_bound_ > wide.lower_bound_
+    local = fitted(X, covariance_type=covariance_type, covariance_prior="local")
+    assert learned.lower_bound_ > local.lower_bound_
 
 
 def test_clusters_in_few_of_many_columns_are_found():
-    mixture = fitted(narrow_blobs(600, noise=16))
-    assert mixture.n_clusters_ == 3
+    X = narrow_blobs(600, noise=16)
+    assert fitted(X, covariance_prior="local").n_clusters_ == 2
+    assert fitted(X).n_clusters_ == 3
 
 
 def test_what_is_given_is_not_learned():
@@ -104,12 +105,16 @@ def test_a_single_component_is_no_example():
     assert learned.n_clusters_ == 1
 
 
-def test_a_warm_start_learns_from_the_components_it_has(monkeypatch):
+def test_a_warm_start_keeps_what_was_learned():
     X = narrow_blobs()
     mixture = fitted(X, warm_start=True)
-    before, fit, calls = mixture.lower_bound_, mixture._fit_from_start, []
-    monkeypatch.setattr(mixture, "_fit_from_start", lambda *given: calls.append(1) or fit(*given))
-    mixture.fit(X)
-    assert len(calls) == 1  # no first fit
+    before, learned = mixture.lower_bound_, mixture.posterior_.prior.components
+    kept = mixture.fit(X).posterior_.prior.components
+    for name in ("mean_precision", "degrees_of_freedom", "scatter"):
+        np.testing.assert_allclose(getattr(kept, name), getattr(learned, name))
     assert mixture.lower_bound_ >= before - 1e-3 * len(X)
-    assert mixture.n_clusters_ == 3
+    given = mixture.set_params(mean_precision_prior=0.3, degrees_of_freedom_prior=9).fit(X)
+    prior = given.posterior_.prior.components
+    assert (float(prior.mean_precision), float(prior.degrees_of_freedom)) == (0.3, 9)
+    expected = learned.scatter / learned.degrees_of_freedom
+    np.testing.assert_allclose(prior.scatter / 9, expected)
