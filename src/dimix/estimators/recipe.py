@@ -88,7 +88,7 @@ IMAGES = Recipe(
     pretraining=Length(2_800, 20, 350),
     joint=(Length(26_000, 30, 135), Length(1_800, 1, 450)),
     rows_a_number=RowsANumber(first=900.0, fewest=30.0, most=75.0),
-    finish=1 / 4,
+    finish=1 / 2,
 )
 """Images are judged by their views, which overlap more than images do, and ask for more rows."""
 
