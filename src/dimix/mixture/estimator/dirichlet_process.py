@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -32,12 +33,12 @@ from dimix.mixture.estimator.rows import (
     check_spread,
     has_gaps,
     moments,
-    product_dtype,
     reduced,
     sample_of,
     total_weight,
     warn_of_small_scale,
 )
+from dimix.mixture.estimator.seen import Seen
 from dimix.mixture.hierarchy import Hierarchy, hierarchy_of_stream
 from dimix.mixture.inference.batch import sweep
 from dimix.mixture.inference.blocks import Blocks, blocks_of, check_range, is_read_in_blocks
@@ -292,42 +293,30 @@ class DirichletProcessGaussianMixture(FittedMixture):
         if rows.var is None:
             warn_of_small_scale(covariance, self.reg_covar)
         gaps = self.allow_missing and self.covariance_type == "full" and has_gaps(rows)
-        return self._encoding_of(centre, covariance, rows, rng, gaps=gaps)
+        return self._encoding_of(Seen(centre, covariance, rows, gaps=gaps), rng)
 
-    def _encoding_of(
-        self,
-        centre: Float64[np.ndarray, " D"],
-        covariance: Float64[np.ndarray, "*DD"],
-        rows: Rows,
-        rng: np.random.RandomState | None,
-        *,
-        n_rows: int | None = None,
-        gaps: bool = False,
-    ) -> Encoding:
-        """``rows`` are those of this rank, or a sample of its ``n_rows``."""
-        width = width_of(self)
+    def _encoding_of(self, seen: Seen, rng: np.random.RandomState | None) -> Encoding:
+        width, kind, device = width_of(self), self.covariance_type, device_of(self.device)
         if width is not None and self.reg_covar == 0:
-            check_spread(rows.x, covariance)
-        is_local = width in ("learned", "local")
-        few = sample_of(rows, np.random.RandomState(0), n_rows) if is_local else None
+            check_spread(seen.rows.x, seen.covariance)
+        few = seen.few() if width in ("learned", "local") else None
+        encoding = seen.encoding(self._expected_prior(seen, few), kind, device)
+        if self._is_warm():
+            check_same_mixture(self.posterior_, encoding.prior.family, self.n_components)
+        if rng is not None and width == "learned":
+            learned = from_first(partial(self._learned_prior, encoding, few, rng))
+            encoding = seen.encoding(learned, kind, device)
+        self._dtype = encoding.dtype
+        return encoding
+
+    def _expected_prior(self, seen: Seen, few: Rows | None) -> MixturePrior:
+        """The prior that the arguments make, before any fit."""
 
         def local() -> Float64[np.ndarray, "*DD"]:
             assert few is not None  # on rank 0
             return local_covariance(few, self.covariance_type)
 
-        def encoding(prior: MixturePrior) -> Encoding:
-            expected = prior.components.scatter[0] / prior.components.degrees_of_freedom[0]
-            self._dtype = product_dtype(
-                rows.x.dtype, covariance, expected.numpy(), self.covariance_type
-            )
-            return Encoding(prior, self._dtype, device_of(self.device), gaps)
-
-        first = encoding(prior_of(self, centre, covariance, lambda: from_first(local)))
-        if self._is_warm():
-            check_same_mixture(self.posterior_, first.prior.family, self.n_components)
-        if rng is None or width != "learned":
-            return first
-        return encoding(from_first(lambda: self._learned_prior(first, few, rng)))
+        return prior_of(self, seen.centre, seen.covariance, lambda: from_first(local))
 
     def _learned_prior(
         self, encoding: Encoding, few: Rows | None, rng: np.random.RandomState
@@ -366,9 +355,9 @@ class DirichletProcessGaussianMixture(FittedMixture):
         seen = overview(blocks, rng)
         covariance = reduced(seen.moments.covariance, self.covariance_type)
         warn_of_small_scale(covariance, self.reg_covar)
-        rows = Rows(seen.sample)
-        encoding = self._encoding_of(seen.moments.mean, covariance, rows, rng, n_rows=seen.n_rows)
-        self.n_features_in_ = len(seen.moments.mean)
+        rows, centre = Rows(seen.sample), seen.moments.mean
+        encoding = self._encoding_of(Seen(centre, covariance, rows, seen.n_rows), rng)
+        self.n_features_in_ = len(centre)
         self.__dict__.pop("feature_names_in_", None)
         if blocks.columns is not None:
             self.feature_names_in_ = np.array(blocks.columns, dtype=object)
