@@ -77,6 +77,11 @@ def compare(folder: Path) -> None:
     found["whole"] = vae(epochs=3)
     vae(epochs=2, checkpoint_dir=folder / "vae")
     found["resumed"] = vae(epochs=3, checkpoint_dir=folder / "vae")
+    model, rank = VAE(**QUICK | {"devices": 2, "epochs": 1}).fit(images()), int(os.environ["RANK"])
+    own = images()[: 5 + rank]  # what is no fit, each does for itself
+    alone = VAE(**QUICK | {"epochs": 1}).fit(images())
+    alone.model_.load_state_dict(model.model_.state_dict())
+    assert model.score(own) == alone.score(own)
     np.savez(folder / f"{os.environ['RANK']}.npz", **found)
 
 

@@ -5,15 +5,18 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import jaxtyping
 import numpy as np
+import pandas as pd
 import pytest
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_digits, make_blobs
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from dimix import GMVAE, VAE, Algorithm1
+from dimix import GMVAE, VAE, Algorithm1, DeepInfiniteMixture
 from dimix.estimators import DeepEstimator
 
 pytestmark = pytest.mark.usefixtures("small_networks")
@@ -24,6 +27,12 @@ KINDS = [VAE, GMVAE, Algorithm1]
 @pytest.fixture(scope="module")
 def images() -> np.ndarray:
     return (load_digits().images[:300] * 15).astype(np.uint8)
+
+
+@pytest.fixture
+def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hand on what annotations rule out: that the code must answer for itself."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -248,12 +257,60 @@ def test_a_fit_that_was_stopped_keeps_nothing_of_the_one_before(
     assert len(model.labels_) == 300  # no work began
 
 
+@pytest.mark.parametrize("kind", [*KINDS, DeepInfiniteMixture])
+def test_a_fit_that_a_scorer_ended_answers_at_rest(
+    kind: type[DeepEstimator], images: np.ndarray
+) -> None:
+    model = kind(**QUICK)
+    with pytest.raises(ZeroDivisionError):
+        model.fit(images, scorer=lambda _: {"one": 1 / 0})
+    before = {k: v.clone() for k, v in model.model_.state_dict().items()}
+    assert model.score(images) == model.score(images)
+    for name, value in model.model_.state_dict().items():
+        np.testing.assert_array_equal(value, before[name], err_msg=name)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("value", ["abc", -1, 1.5])
+def test_a_seed_that_is_none_is_named(value: object, images: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="random_state must be None, an integer from 0"):
+        VAE(**QUICK | {"random_state": value}).fit(images)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_logger_is_one_of_lightning(images: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="logger must be a Lightning logger or None, got 'x'"):
+        VAE(**QUICK, logger="x").fit(images)
+
+
+@pytest.mark.parametrize("kind", [Algorithm1, DeepInfiniteMixture])
+def test_a_mixture_takes_two_samples_or_more(kind: type[DeepEstimator], images: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=r"X must have at least 2 samples; found 1 sample\(s\)"):
+        kind(**QUICK).fit(images[:1])
+
+
+def test_a_missing_value_of_pandas_is_named() -> None:
+    table = pd.DataFrame({"a": [1, 2, 3], "b": [1, 2, 3]}).astype({"b": "Int64"})
+    table.loc[2, "b"] = pd.NA
+    with pytest.raises(
+        ValueError, match=r"X must hold finite numbers alone; found NaN at \[2, 1\]"
+    ):
+        VAE(**QUICK).fit(table)
+
+
 def test_validation_data_have_the_shape_of_the_others(images: np.ndarray) -> None:
     for X, other in ((images, images[:, :, :7]), (images[:, 0], images[:, 0, :5])):
         with pytest.raises(ValueError, match="X_val has samples of shape"):
             VAE(**QUICK).fit(X, X_val=other)
     with pytest.raises(ValueError, match="Input X_val contains NaN"):
         VAE(**QUICK).fit(images, X_val=images[:2] * np.nan)
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_sparse_validation_data_are_said_to_be(images: np.ndarray) -> None:
+    table = images.reshape(300, 64)
+    with pytest.raises(TypeError, match="Sparse data was passed"):
+        VAE(**QUICK).fit(table, X_val=sparse.csr_array(table[:9]))
 
 
 def test_latents_and_samples_asked_for_are_checked(images: np.ndarray) -> None:

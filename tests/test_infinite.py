@@ -44,17 +44,17 @@ def fitted(table: tuple[np.ndarray, np.ndarray]) -> DeepInfiniteMixture:
 
 def test_few_rows_are_seen_more_often():
     model = DeepInfiniteMixture()
-    assert model.n_epochs(1_000_000, images=True) == (20, 30, 8)
-    assert model.n_epochs(55_000, images=True) == (20, 121, 30)
-    assert model.n_epochs(4_000, images=True) == (179, 135, 34)
+    assert model.n_epochs(1_000_000, images=True) == (20, 30, 15)
+    assert model.n_epochs(55_000, images=True) == (20, 121, 60)
+    assert model.n_epochs(4_000, images=True) == (179, 135, 68)
     assert model.n_epochs(4_000, images=False) == (128, 150, 0)
-    assert model.n_epochs(1_442, images=True) == (350, 320, 80)
-    assert model.n_epochs(100, images=True) == (350, 450, 112)
+    assert model.n_epochs(1_442, images=True) == (350, 320, 160)
+    assert model.n_epochs(100, images=True) == (350, 450, 225)
     assert model.n_epochs(700, images=False) == (150, 150, 0)
     assert model.n_epochs(256, images=False) == (150, 400, 0)
     assert model.n_epochs(100, images=False) == (150, 500, 0)
     model = DeepInfiniteMixture(pretrain_epochs=3, epochs=4)
-    assert model.n_epochs(100, images=True) == (3, 4, 1)
+    assert model.n_epochs(100, images=True) == (3, 4, 2)
 
 
 def test_it_finds_the_clusters(fitted: DeepInfiniteMixture, table: tuple) -> None:
@@ -184,6 +184,14 @@ def test_a_checkpoint_of_other_parameters_is_refused(
     np.testing.assert_array_equal(first.transform(table[0]), again.transform(table[0]))
 
 
+def test_a_checkpoint_of_a_table_is_none_of_images(tmp_path: Path) -> None:
+    X = np.random.default_rng(0).random((40, 64), dtype=np.float32)
+    short = {"pretrain_epochs": 1, "epochs": 1, "augment": None, "checkpoint_dir": tmp_path}
+    DeepInfiniteMixture(**QUICK | short, architecture=(8,)).fit(X)
+    with pytest.raises(ValueError, match="of a training with sample_shape='\\(64,\\)', and this"):
+        DeepInfiniteMixture(**QUICK | short, architecture=(8,)).fit(X.reshape(40, 8, 8))
+
+
 @pytest.mark.parametrize(("given", "first"), [({}, 0.25), ({"pretrain_prior_weight": 0.5}, 0.5)])
 def test_each_training_has_its_weight_of_the_prior(
     given: dict, first: float, table: tuple, monkeypatch: pytest.MonkeyPatch
@@ -247,8 +255,8 @@ def test_networks_see_more_images_as_they_are_in_the_end(
 ) -> None:
     images = np.random.default_rng(0).integers(0, 256, size=(80, 8, 8), dtype=np.uint8)
     model = DeepInfiniteMixture(**BRIEF, architecture=architecture).fit(images)
-    assert shares == [first] * 9 + [UNMOVED_LAST] * 2
-    assert [row["epoch"] for row in model.history_] == list(range(1, 12))
+    assert shares == [first] * 9 + [UNMOVED_LAST] * 4
+    assert [row["epoch"] for row in model.history_] == list(range(1, 14))
 
 
 def test_rows_of_a_table_are_given_noise_until_the_end(table: tuple, shares: list[float]) -> None:

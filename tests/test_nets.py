@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jaxtyping
 import pytest
 import torch
 from sklearn.base import clone
@@ -133,13 +134,15 @@ def test_heads_are_the_named_likelihoods() -> None:
     torch.testing.assert_close(bernoulli.log_prob(x), expected, rtol=1e-4, atol=1e-4)
 
 
-def test_widths_are_those_asked_for_and_mirrored() -> None:
+def test_widths_are_those_asked_for_and_mirrored(monkeypatch: pytest.MonkeyPatch) -> None:
     assert widths(encoder_body(MLP((7, 5)), (3, 4)).module) == [7, 5]
     assert widths(decoder_body(MLP((7, 5)), (3, 4), 2)) == [5, 7, 12]
     assert widths(encoder_body((7, 5), (3, 4)).module) == [7, 5]
     assert MLP().widths == (500, 500, 2000)
-    with pytest.raises(ValueError, match="widths must be positive integers"):
-        MLP((3, 0))
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    for wrong in (0, None, "a", 1.5):
+        with pytest.raises(ValueError, match="widths must be positive integers"):
+            MLP((3, wrong))
 
 
 @pytest.mark.parametrize("kind", [VAE, GMVAE])

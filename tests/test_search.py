@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jaxtyping
 import numpy as np
 import pytest
 from optuna.storages import InMemoryStorage
@@ -54,9 +55,15 @@ def instant(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | None], None]:
     ],
 )
 def test_a_score_is_the_bound_on_rows_that_the_fit_did_not_see(
-    model: str, kind: type, space: Any, fixed: dict[str, Any]
+    model: str,
+    kind: type,
+    space: Any,
+    fixed: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    result = search(X, space, model=model, n_trials=1, seed=3, parameters=fixed, held_out=0.25)
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    numbers = {"seed": np.int64(3), "held_out": np.float32(0.25)}
+    result = search(X, space, model=model, n_trials=1, parameters=fixed, **numbers)
     train, test = train_test_split(X, test_size=0.25, random_state=3)
     quiet = {"progress": False} if model == "vae" else {}
     alone = kind(**result.best_parameters, random_state=3, **quiet).fit(train)
@@ -212,6 +219,8 @@ def test_where_all_trials_fail_the_first_ones_reason_is_told() -> None:
             "parameters: epochs must be None or an integer >= 1",
         ),
         (RATES, {"parameters": {"depth": 1}}, "parameters: depth is no parameter"),
+        (RATES, {"parameters": {"random_state": 7}}, "parameters: random_state is not .* seed"),
+        (RATES, {"parameters": {"checkpoint_dir": "x"}}, "parameters: checkpoint_dir is not for"),
         (
             RATES,
             {"parameters": {"architecture": nn.Identity()}},

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import jaxtyping
 import numpy as np
 import pandas as pd
 import pytest
@@ -270,6 +271,20 @@ def test_a_fit_that_would_be_refused_leaves_nothing_and_says_nothing_else(tmp_pa
     code, output = call("fit", tmp_path / "one.npy", "--out", tmp_path / "out")
     assert code == 2
     assert output.startswith("dimix: X must have at least 2 samples; found 1 sample(s)")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "setting", ["degrees_of_freedom_prior=0.5", "mean_prior=[1,2]", "covariance_prior=[1,2]"]
+)
+def test_a_prior_that_does_not_fit_the_columns_leaves_nothing(
+    setting: str, csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # that it answers itself
+    given = ("--model", "mixture", "--set", setting)
+    code, output = call("fit", csv, "--out", tmp_path / "out", *given)
+    assert code == 2
+    assert output.startswith(f"dimix: {setting.partition('=')[0]} must")
     assert not (tmp_path / "out").exists()
 
 

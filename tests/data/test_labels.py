@@ -111,3 +111,11 @@ def test_what_is_no_label_a_row(name: str, content: str, message: str, tmp_path:
     with pytest.raises(DataError) as caught:
         read_labels(tmp_path / name, 2)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("lines", ["label\n2\n0\n1\n", "id,label\na,2\nb,0\nc,1\n"])
+def test_a_column_called_label_needs_none_beside_it(lines: str, tmp_path: Path) -> None:
+    (tmp_path / "l.csv").write_text(lines)
+    assert read_labels(tmp_path / "l.csv", 3).tolist() == [2, 0, 1]
+    with pytest.raises(DataError, match="expected at least one column of data"):
+        read(tmp_path / "l.csv")

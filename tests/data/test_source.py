@@ -119,6 +119,7 @@ def test_the_row_of_an_error_counts_from_the_files_beginning(tmp_path: Path) -> 
         (f"a,b\n1,2\n{10**400},2\n", "found an infinite value in row 2, column 'a'"),
         (f"a,b\n1,2\n{-(10**400)},2\n", "found an infinite value in row 2, column 'a'"),
         ("a;b\n1;2\n5,1;2\n", "found '5,1' in row 2 .* or write a point for the decimal comma"),
+        ("a,b\n1,2\n2020_01,2\n", "column 'a' must hold numbers, found '2020_01' in row 2"),
         (f"a,b\n1,2\n{'x' * 400},2\n", "column 'a' must hold numbers, found 'x{79} in row 2"),
     ],
 )
@@ -137,6 +138,7 @@ def test_text_that_is_no_table(content: str, message: str, tmp_path: Path) -> No
         ("0,1\n1,1\n", None),
         ("0\n1.5\n", None),
         ("2019,2020,2021\n4,5,6\n", None),
+        ("1_1,1_2\n4,5\n", ("1_1", "1_2")),
     ],
 )
 def test_the_numbers_that_pandas_writes_for_names_are_names(

@@ -50,6 +50,20 @@ def test_a_view_looks_where_torch_puts_the_map_and_the_bend() -> None:
     torch.testing.assert_close(grid, expected, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("shape", [(16, 64), (64, 16), (20, 20)])
+def test_an_image_is_turned_and_sheared_in_pixels(shape: tuple[int, int]) -> None:
+    images, (height, width) = torch.rand(50, 1, *shape), shape
+    to_pixels = torch.tensor([width, height]) / 2
+
+    def in_pixels(warp: RandomWarp) -> torch.Tensor:
+        return warp._maps(images)[:, :, :2] * to_pixels[:, None] / to_pixels
+
+    turns = in_pixels(RandomWarp(1.0, 0, 0, 0, 0))
+    torch.testing.assert_close(turns @ turns.mT, torch.eye(2).expand(50, 2, 2))
+    slopes = in_pixels(RandomWarp(0, 0, 0.2, 0, 0))[:, 0, 1]
+    assert 0.15 < float(slopes.abs().max()) <= 0.2
+
+
 def test_every_image_has_a_map_of_its_own() -> None:
     moved = RandomWarp()(torch.rand(8, 8).expand(2, 8, 8))
     assert not torch.allclose(moved[0], moved[1])

@@ -70,5 +70,7 @@ def test_a_logger_is_given_every_epoch(model: Any, table: pd.DataFrame, tmp_path
     finally:
         model.set_params(logger=None)
     logged = pd.read_csv(next(tmp_path.rglob("metrics.csv")))
-    expected = [row["train_loss"] for row in model.history_]
-    np.testing.assert_allclose(logged["train_loss"], expected, rtol=1e-6)
+    expected = pd.DataFrame(model.history_)
+    for name in expected:
+        np.testing.assert_allclose(logged[name], expected[name], rtol=1e-6)
+    assert list(logged["step"]) == list(expected["epoch"])

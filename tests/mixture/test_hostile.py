@@ -30,8 +30,9 @@ def _unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
-def fitted(rows: Any, **options: Any) -> DirichletProcessGaussianMixture:
-    return DirichletProcessGaussianMixture(6, random_state=0, **options).fit(rows)
+def fitted(rows: Any, sample_weight: Any = None, **options: Any) -> DirichletProcessGaussianMixture:
+    mixture = DirichletProcessGaussianMixture(6, random_state=0, **options)
+    return mixture.fit(rows, sample_weight=sample_weight)
 
 
 def assert_as_plain_rows(mixture: DirichletProcessGaussianMixture, rtol: float = 1e-9) -> None:
@@ -129,6 +130,47 @@ def test_a_read_only_map_is_labelled(tmp_path: Path) -> None:
     of_c_order(tmp_path / "rows.npy")
     mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
     np.testing.assert_array_equal(fitted(ROWS).predict(mapped), LABELS)
+
+
+@pytest.mark.parametrize("copied", [np.copy, lambda rows: rows.astype(np.float32), np.flip])
+def test_what_comes_of_a_map_is_taken_as_an_array(copied: Any, tmp_path: Path) -> None:
+    of_c_order(tmp_path / "rows.npy")
+    made = copied(np.load(tmp_path / "rows.npy", mmap_mode="r"))
+    found = fitted(made).predict(made)
+    np.testing.assert_array_equal(found, fitted(np.array(made)).predict(np.array(made)))
+
+
+@pytest.mark.parametrize("view", [np.s_[::-1], np.s_[:, ::-1], np.s_[::-2, :]])
+def test_rows_in_any_order_of_memory_have_their_answers(view: Any) -> None:
+    mixture = fitted(ROWS[view])
+    np.testing.assert_array_equal(mixture.predict(ROWS[view]), mixture.predict(ROWS[view].copy()))
+    assert np.isfinite(mixture.score_samples(ROWS[view])).all()
+
+
+@types
+@pytest.mark.parametrize("far", [1e20, 9.97e36, -3.4e38])
+def test_rows_that_float32_cannot_square_have_their_answers(
+    covariance_type: str, far: float
+) -> None:
+    mixture = fitted(ROWS.astype(np.float32), covariance_type=covariance_type)
+    rows = np.array([[far, 0], [0, far]], dtype=np.float32)
+    found = mixture.predict_proba(rows)
+    np.testing.assert_allclose(found, mixture.predict_proba(rows.astype(np.float64)), atol=1e-6)
+
+
+@pytest.mark.parametrize("covariance_prior", [None, "local", "empirical"])
+@pytest.mark.parametrize("covariance_type", ["full", "diag"])
+def test_a_column_of_large_numbers_hides_no_clusters(
+    covariance_type: str, covariance_prior: str | None
+) -> None:
+    rng = np.random.default_rng(0)
+    rows = np.column_stack([ROWS[:, 0], 1e8 * rng.normal(size=100)])
+    mixture = fitted(rows, covariance_type=covariance_type, covariance_prior=covariance_prior)
+    np.testing.assert_array_equal(mixture.predict(rows), LABELS)
+
+
+def test_a_single_row_of_weight_is_one_cluster() -> None:
+    assert fitted(ROWS[:3], sample_weight=[0, 0, 5]).n_clusters_ == 1
 
 
 def cut_short(path: Path) -> None:
@@ -400,3 +442,14 @@ def test_an_iterator_and_a_short_file_are_named(tmp_path: Path) -> None:
     np.save(tmp_path / "one.npy", X[:1])
     with pytest.raises(ValueError, match=r"one\.npy"):
         DirichletProcessGaussianMixture(3).fit(tmp_path / "one.npy")
+
+
+@pytest.mark.parametrize("n_rows", [-5, np.nan, 0, 0.1, "a"])
+def test_how_many_rows_a_stream_has_is_checked(n_rows: Any) -> None:
+    with pytest.raises(ValueError, match="n_rows must be a finite number >= 1, got"):
+        DirichletProcessGaussianMixture(6).partial_fit(ROWS, n_rows=n_rows)
+
+
+def test_a_source_without_rows_is_named() -> None:
+    with pytest.raises(ValueError, match="the block source must hold rows, found none"):
+        DirichletProcessGaussianMixture(6).fit(lambda: iter([ROWS[:0]]))

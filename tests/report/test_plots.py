@@ -8,6 +8,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from scipy.cluster.hierarchy import dendrogram
 
+from dimix.mixture import Hierarchy
 from dimix.report import plots
 from fit_bundles import bundle, of_images
 
@@ -116,6 +117,12 @@ def test_a_dendrogram_is_scipys_with_its_heights_as_n_eff(ax):
     assert drawn == sorted(top for _, top, _, _ in expected["dcoord"])
     assert [t.get_text() for t in ax.get_xticklabels()] == expected["ivl"]
     assert ax.yaxis.get_major_formatter()(np.log(120 / 10), None) == "10"
+
+
+def test_a_tree_of_one_component_is_drawn_as_none(ax):
+    none = np.empty((0, 2), dtype=np.int64)
+    alone = Hierarchy(np.array([0]), np.array([9.0]), none, np.empty(0), 1, n_features=6)
+    assert "no tree" in plots.plot_dendrogram(alone, ax=ax).get_title()
 
 
 def test_curves_mark_the_epochs_of_moves(ax):

@@ -128,13 +128,14 @@ def check(estimator: Any, X: Shaped[np.ndarray, "N *shape"]) -> None:
         ValueError: a parameter, or the data, are not what the estimator takes.
     """
     from dimix.mixture.estimator.arguments import check_parameters
+    from dimix.mixture.estimator.prior import check_prior
 
     trial = copy.copy(estimator)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # the fit says it again
         if hasattr(trial, "covariance_type"):
             check_parameters(trial)
-            trial._rows(X, None, None)
+            check_prior(trial, trial._rows(X, None, None).x.shape[1])
         else:
             trial._check_parameters()
             trial._checked(X, None)

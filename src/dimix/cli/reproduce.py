@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dimix.cli.folder import REPORT, REQUEST
-from dimix.cli.output import GOES_ON, answering, fail
+from dimix.cli.output import GOES_ON, UNEXPECTED, answering, fail
 
 if TYPE_CHECKING:
     from dimix.experiments import Grid
@@ -59,7 +59,7 @@ def reproduce(
         try:
             experiments.reproduce(grid, announce)
         except DivergedError as error:
-            fail(str(error))
+            fail(str(error), UNEXPECTED)
     report(out)
 
 

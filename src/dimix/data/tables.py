@@ -43,7 +43,7 @@ def csv_blocks(path: Path, wanted: Selection, n_bytes: int) -> Iterator[Data]:
     first, below, separator = first_lines(path)
     header = first if _is_header(first, below) else None
     names = header or [str(i) for i in range(len(first))]
-    roles = roles_of(names, wanted, path)
+    roles = _with_data(roles_of(names, wanted, path), names, path)
     if len(first) == 1 and not wanted.missing:
         check_gaps(path, "a number everywhere, found a missing value", named=header is not None)
     start = 0
@@ -102,7 +102,8 @@ def parquet_blocks(path: Path, wanted: Selection, n_bytes: int) -> Iterator[Data
         opening(path, "a parquet table"),
         parquet.ParquetFile(path, buffer_size=BUFFER_BYTES) as file,
     ):
-        roles = roles_of(file.schema_arrow.names, wanted, path)
+        names = file.schema_arrow.names
+        roles = _with_data(roles_of(names, wanted, path), names, path)
         read = [*roles.data, *filter(None, roles[1:])]
         start, step = 0, _n_rows(n_bytes, len(read))
         for group in range(file.num_row_groups):  # each reader keeps what it has read of the file
@@ -159,7 +160,7 @@ def roles_of(header: Sequence[str], wanted: Selection, path: Path) -> Roles:
     """Which columns are data, names and labels.
 
     Raises:
-        DataError: a column that is asked for is not there, is there twice, or none is left.
+        DataError: a column that is asked for is not there, or one is there twice.
     """
     twice = [name for i, name in enumerate(header) if name in header[:i]]
     asked = {*(wanted.columns or ()), *wanted.drop, *filter(None, [wanted.label_column])}
@@ -174,9 +175,13 @@ def roles_of(header: Sequence[str], wanted: Selection, path: Path) -> Roles:
     label = next((c for c in labels if c not in taken), None)
     name = None if name in taken or name in wanted.drop else name
     data = taken or tuple(c for c in header if c not in (name, label, *wanted.drop))
-    if not data:
-        raise DataError(f"{path}: expected at least one column of data, found {_listed(header)}")
     return Roles(data, name, label)
+
+
+def _with_data(roles: Roles, header: Sequence[str], path: Path) -> Roles:
+    if not roles.data:
+        raise DataError(f"{path}: expected at least one column of data, found {_listed(header)}")
+    return roles
 
 
 def _listed(header: Sequence[str]) -> str:
@@ -185,12 +190,12 @@ def _listed(header: Sequence[str]) -> str:
 
 
 def is_number(field: str) -> bool:
-    """Whether a text is a number."""
+    """Whether a text is a number; 1_0, which is ten in Python alone, is none."""
     try:
         float(field)
     except ValueError:
         return False
-    return True
+    return "_" not in field
 
 
 def _n_rows(n_bytes: int, n_columns: int) -> int:
@@ -243,7 +248,8 @@ def _number(value: Any) -> float | None:
     if value is None or (isinstance(value, float) and np.isnan(value)):
         return float("nan")
     try:
-        return None if hasattr(value, "isoformat") else float(value)
+        is_other = hasattr(value, "isoformat") or (isinstance(value, str) and "_" in value)
+        return None if is_other else float(value)
     except OverflowError:
         return math.inf if value > 0 else -math.inf
     except (TypeError, ValueError):

@@ -28,8 +28,8 @@ class RandomWarp:
     """Rotation, shear, scale, shift and a smooth bend, drawn for every image.
 
     rotation in radians, scale as a share of the size, shear as a slope, shift as a share of
-    half the width: each is drawn evenly, and is the largest value to either side. bend is the
-    standard deviation, as a share of half the width, of how far the knots of a coarse grid are
+    half the side: each is drawn evenly, and is the largest value to either side. bend is the
+    standard deviation, as a share of half the side, of how far the knots of a coarse grid are
     moved, and all between them smoothly (after Simard, Steinkraus and Platt 2003). What comes in
     from outside continues the image's border.
     """
@@ -65,14 +65,15 @@ class RandomWarp:
 
     def _maps(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 2 3"]:
         """One affine map an image, from the new image's coordinates in [-1, 1] to the old's."""
+        height, width = images.shape[2:]
         angle, size, slope, right, down = torch.empty(
             5, len(images), dtype=images.dtype, device=images.device
         ).uniform_(-1, 1)
         angle, size, slope = self.rotation * angle, 1 + self.scale * size, self.shear * slope
         cos, sin = angle.cos() * size, angle.sin() * size
         rows = (
-            torch.stack([cos, cos * slope - sin, self.shift * right], dim=1),
-            torch.stack([sin, sin * slope + cos, self.shift * down], dim=1),
+            torch.stack([cos, (cos * slope - sin) * (height / width), self.shift * right], dim=1),
+            torch.stack([sin * (width / height), sin * slope + cos, self.shift * down], dim=1),
         )
         return torch.stack(rows, dim=1)
 

@@ -1,7 +1,7 @@
 """The paper's Algorithm 1 as an estimator."""
 
 from dataclasses import KW_ONLY
-from typing import get_args
+from typing import ClassVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,8 @@ class Algorithm1(DeepClusterer):
     temperature: float = 1.0
     kl_weight: float = 0.0
     pretrained: GMVAE | None = None
+
+    _fewest: ClassVar[int] = 2
 
     def _check_parameters(self) -> None:
         super()._check_parameters()

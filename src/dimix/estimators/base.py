@@ -16,13 +16,14 @@ import numpy as np
 import torch
 from lightning.pytorch.loggers import Logger
 from numpy.typing import ArrayLike, NDArray
+from sklearn import utils
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     ClusterMixin,
     TransformerMixin,
 )
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
@@ -39,7 +40,12 @@ from dimix.estimators.inputs import (
 )
 from dimix.estimators.layout import warn_of_layout
 from dimix.estimators.shaping import shaping
-from dimix.mixture.estimator.arguments import check_choice, check_number, check_numeric
+from dimix.mixture.estimator.arguments import (
+    check_choice,
+    check_number,
+    check_numeric,
+    check_random_state,
+)
 from dimix.mixture.inference.distributed import check_same, from_first, in_use, together
 from dimix.nets import Architecture, Likelihood, networks, set_units, suited
 from dimix.training import (
@@ -125,6 +131,8 @@ class DeepEstimator(
 
     _answers: ClassVar[tuple[str, ...]] = ("history_",)
     """What a fit sets at its end."""
+    _fewest: ClassVar[int] = 1
+    """Samples that a fit takes."""
 
     def build(self, shape: tuple[int, ...]) -> models.Model:
         """The untrained model for samples of this shape."""
@@ -179,7 +187,7 @@ class DeepEstimator(
             if in_use():
                 check_same("X (its checksum is compared)", zlib.crc32(rows.numpy().data))
             self.seed_ = from_first(
-                lambda: int(check_random_state(self.random_state).randint(2**31))
+                lambda: int(utils.check_random_state(self.random_state).randint(2**31))
             )
         self.sample_shape_, self.data_summary_ = rows.shape[1:], summary_of(rows)
         self.bytes_ = rows.dtype == torch.uint8
@@ -189,6 +197,10 @@ class DeepEstimator(
     def _checked(self, X: Any, X_val: ArrayLike | None) -> tuple[Tensor, Tensor | None]:
         """Both sets of data as tensors [N, ...]."""
         rows, n_ranks = check_rows(self, X, self.likelihood, reset=True), self._ranks().number
+        if len(rows) < self._fewest:
+            raise ValueError(
+                f"X must have at least {self._fewest} samples; found {len(rows)} sample(s)"
+            )
         if min(len(rows), self.batch_size) < n_ranks:
             raise ValueError(
                 f"{n_ranks} processes need as many samples a minibatch; found "
@@ -198,8 +210,8 @@ class DeepEstimator(
         if X_val is None:
             return rows, None
         check_numeric(X_val, "X_val")
-        check_shape(X_val, tuple(rows.shape[1:]), name="X_val")
         check_array(X_val, dtype="numeric", allow_nd=True, input_name="X_val")
+        check_shape(X_val, tuple(rows.shape[1:]), name="X_val")
         validation = check_rows(self, X_val, self.likelihood_, name="X_val")
         check_units(validation, summary_of(rows), rows.dtype == torch.uint8, name="X_val")
         return rows, validation
@@ -232,6 +244,9 @@ class DeepEstimator(
         check_device(self.device)
         if not isinstance(self.checkpoint_dir, str | Path | None):
             raise ValueError(f"checkpoint_dir must be a path or None, got {self.checkpoint_dir!r}")
+        check_random_state(self.random_state)
+        if not isinstance(self.logger, Logger | None):
+            raise ValueError(f"logger must be a Lightning logger or None, got {self.logger!r}")
         if not isinstance(self.progress, str | bool):
             raise ValueError(f"progress must be a title, True or False, got {self.progress!r}")
 
@@ -377,7 +392,7 @@ class DeepClusterer(ClusterMixin, DeepEstimator):  # type: ignore[misc]
             y = torch.multinomial(weights, n_samples, replacement=True, generator=generator)
         else:
             check_choice("cluster", cluster, tuple(range(len(weights))))
-            y = torch.full((n_samples,), cluster)
+            y = torch.full((n_samples,), int(cluster))
         with torch.inference_mode():
             z = self.model_.sample_latent(y, generator)
         return self.inverse_transform(z.numpy()), y.numpy()

@@ -56,10 +56,10 @@ from dimix.training.moves import Coarsening, MoveComponents, posteriors, posteri
 
 PRETRAINING, JOINT, FINISH = "pretraining", "joint", "finish"
 SHAPE_PRETRAINING = (
-    *("latent_dim", "likelihood", "architecture", "augment"),
+    *("latent_dim", "likelihood", "architecture", "sample_shape", "augment"),
     "pretrain_prior_weight",
 )
-"""The parameters that the pre-training depends on, besides data, seed, epochs and Adam."""
+"""What the pre-training depends on, besides data, seed, epochs and Adam."""
 BEGIN, END = 0, 2**31
 """Where the seeds of the mixtures before and after the joint training come from."""
 
@@ -92,7 +92,7 @@ class DeepInfiniteMixture(FittedInfiniteMixture):
         pretrain_epochs, epochs: of the first and the third step; None takes as many as make
             2,800 (images; 2,000 of a table) and 26,000 minibatches, within 20 to 350 (150) and
             30 to 135 (150); the third step has more where there are so few samples that these
-            would not make 1,800 (400) minibatches. The fourth, of images, has a quarter of it.
+            would not make 1,800 (400) minibatches. The fourth, of images, has half of it.
 
     Attributes, besides those of `DeepClusterer`:
         n_clusters_: the number of clusters.
@@ -120,6 +120,7 @@ class DeepInfiniteMixture(FittedInfiniteMixture):
         *("history_", "labels_", "moves_"),
         *("component_labels_", "hierarchy_", "n_clusters_"),
     )
+    _fewest: ClassVar[int] = 2
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
@@ -142,11 +143,10 @@ class DeepInfiniteMixture(FittedInfiniteMixture):
 
     def _checked(self, X: Any, X_val: ArrayLike | None) -> tuple[Tensor, Tensor | None]:
         rows, x_val = super()._checked(X, X_val)
-        fewest = max(2, self.n_clusters or 2)
-        if len(rows) < fewest:
-            given = f" for n_clusters={self.n_clusters}" if self.n_clusters else ""
+        if len(rows) < (self.n_clusters or 0):
             raise ValueError(
-                f"X must have at least {fewest} samples{given}; found {len(rows)} sample(s)"
+                f"X must have at least {self.n_clusters} samples for n_clusters="
+                f"{self.n_clusters}; found {len(rows)} sample(s)"
             )
         return rows, x_val
 
@@ -183,12 +183,12 @@ class DeepInfiniteMixture(FittedInfiniteMixture):
         self.model_.give_mixture(self._mixture(rows), self.views, self.prior_weight)
         self.component_labels_ = np.arange(self._truncation)
         mover, columns = self._mover(rows, second), self._columns(scorer)
-        joint = replace(self._step(training, JOINT, second), callbacks=[mover])
+        joint = replace(self._step(training, JOINT, second), before=first, callbacks=[mover])
         history += _after(first, train(self.model_, rows, joint, x_val, columns))
         self.moves_ = mover.moves
         if third:
             self.model_.unmoved = unmoved_last
-            finish = self._step(training, FINISH, third)
+            finish = replace(self._step(training, FINISH, third), before=first + second)
             history += _after(first + second, train(self.model_, rows, finish, x_val, columns))
         self._settle(rows)
         self._warn_of_collapse(rows)

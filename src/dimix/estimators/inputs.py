@@ -10,6 +10,7 @@ from jaxtyping import Float, Float64, Shaped
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
@@ -54,7 +55,8 @@ def check_rows(
         array = validate_data(estimator, X, reset=reset, allow_nd=True, dtype="numeric")
     except ValueError as error:
         if "NaN" in str(error) or "infinity" in str(error):
-            _check_finite(np.asarray(X, dtype=np.float64), name)
+            whole = check_array(X, dtype=np.float64, ensure_all_finite=False, allow_nd=True)
+            _check_finite(whole, name)
         raise
     if array.ndim > 4:
         raise ValueError(

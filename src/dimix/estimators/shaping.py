@@ -19,9 +19,13 @@ NOT_SHAPING = (
 
 
 def shaping(estimator: Any) -> dict[str, Any]:
-    """The parameters by name, with the likelihood and the networks that were chosen."""
+    """The parameters by name, the shape of a sample, and the likelihood and networks chosen."""
     given = estimator.get_params(deep=False).items()
-    chosen = {"likelihood": estimator.likelihood_, "architecture": estimator.networks_}
+    chosen = {
+        "likelihood": estimator.likelihood_,
+        "architecture": estimator.networks_,
+        "sample_shape": tuple(estimator.sample_shape_),
+    }
     own = {name: value for name, value in given if name not in NOT_SHAPING} | chosen
     return {name: _in_words(value) for name, value in own.items()}
 

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 import torch
@@ -175,13 +175,13 @@ class Hierarchy:
         return min(n_clusters, len(self.leaves))
 
     def _merges_at(self, n_eff: float) -> int:
-        if not (np.isfinite(n_eff) and n_eff > 0):
+        if not (_is_number(n_eff) and np.isfinite(n_eff) and n_eff > 0):
             raise ValueError(f"n_eff must be a finite number > 0, got {n_eff!r}")
         height = max(math.log(self.n_rows / n_eff), 0.0)
         return int(np.searchsorted(self.heights, height, side="right"))
 
     def _checked(self, n_clusters: int) -> int:
-        if not _is_whole(n_clusters) or not 1 <= n_clusters <= len(self.leaves):
+        if not _is_number(n_clusters, Integral) or not 1 <= n_clusters <= len(self.leaves):
             raise ValueError(
                 f"n_clusters must be an integer from 1 to {len(self.leaves)}, the number of "
                 f"components that hold rows, got {n_clusters!r}"
@@ -201,8 +201,8 @@ class Hierarchy:
         return labels
 
 
-def _is_whole(number: object) -> bool:
-    return isinstance(number, Integral) and not isinstance(number, bool)
+def _is_number(value: object, kind: type = Real) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def pool(

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from numbers import Integral
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -55,6 +56,10 @@ Likelihood = Literal["bernoulli", "gaussian"]
 Architecture = Literal["mlp", "conv"] | tuple[int, ...] | Networks
 
 
+def _is_width(value: object) -> bool:
+    return isinstance(value, Integral) and int(value) >= 1
+
+
 @dataclass(frozen=True)
 class MLP:
     """Fully connected layers P-500-500-2000, or other ``widths``, and mirrored."""
@@ -62,7 +67,7 @@ class MLP:
     widths: tuple[int, ...] = HIDDEN
 
     def __post_init__(self) -> None:
-        if not self.widths or any(int(w) != w or w < 1 for w in self.widths):
+        if not self.widths or not all(map(_is_width, self.widths)):
             raise ValueError(f"widths must be positive integers, at least one; got {self.widths!r}")
         object.__setattr__(self, "widths", tuple(int(w) for w in self.widths))  # NumPy's as well
 

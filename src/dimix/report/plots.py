@@ -241,6 +241,9 @@ def plot_map(
 def plot_dendrogram(hierarchy: Tree, ax: Axes | None = None) -> Axes:
     """The tree over components (`hierarchy_` of a fitted model), its heights as N_eff."""
     ax = current(ax)
+    if not len(hierarchy.linkage):
+        ax.set(title="one component, hence no tree", xticks=[], yticks=[])
+        return ax
     dendrogram(hierarchy.linkage, ax=ax, color_threshold=0, above_threshold_color=PALETTE[0])
     powers = np.arange(int(np.log10(max(hierarchy.n_rows, 1))), -1, -1)
     ax.set_yticks(np.log(hierarchy.n_rows) - powers * np.log(10))

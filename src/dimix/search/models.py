@@ -56,6 +56,13 @@ NOT_SEARCHED = (
     *("warm_start", "verbose", "verbose_interval", "device", "devices", "num_nodes"),
 )
 """What is the same in all trials: scores under different likelihoods cannot be compared."""
+OF_EACH_TRIAL = {
+    "random_state": "give seed in place of it",
+    "checkpoint_dir": "a trial is trained at once",
+    "progress": "give it to the search",
+    "logger": "trials would be mixed in it",
+}
+"""What cannot be given to all trials alike, and why."""
 FAILURES = (
     DivergedError,
     ValueError,
@@ -77,6 +84,9 @@ def fixed_parameters(model: str, given: Parameters, X: Rows) -> dict[str, Any]:
         rows = X if are_bytes(X) else X.astype(np.float32)
         fixed["likelihood"] = likelihood_of(as_tensor(rows))
     _check_names(model, fixed, "parameters")
+    for name, why in OF_EACH_TRIAL.items():
+        if name in fixed:
+            raise ValueError(f"parameters: {name} is not for all trials: {why}")
     for name, value in fixed.items():
         if not (value is None or is_option(value)):
             raise ValueError(

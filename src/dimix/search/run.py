@@ -154,6 +154,10 @@ def search(
     check_choice("method", method, get_args(Method))
     check_number("n_trials", n_trials, low=1, integer=True)
     check_number("seed", seed, low=0, integer=True)
+    check_number("held_out", held_out, low=0, closed=False)
+    if held_out >= 1:
+        raise ValueError(f"held_out must be a share below 1, got {held_out!r}")
+    seed, held_out = int(seed), float(held_out)
     finite = "allow-nan" if (parameters or {}).get("allow_missing") is True else True
     rows = check_array(X, allow_nd=True, ensure_min_samples=2, ensure_all_finite=finite)
     fixed = fixed_parameters(model, parameters or {}, rows)
@@ -177,9 +181,6 @@ def _split(
     rows: Shaped[np.ndarray, "all *shape"], held_out: float, seed: int
 ) -> tuple[Rows, HeldOut]:
     """The rows that train, and those that score."""
-    check_number("held_out", held_out, low=0, closed=False)
-    if held_out >= 1:
-        raise ValueError(f"held_out must be a share below 1, got {held_out!r}")
     train, test = train_test_split(rows, test_size=held_out, random_state=seed)
     return train, test
 

@@ -34,15 +34,15 @@ class Rows(Dataset[Tensor]):
 class EpochBatches(Sampler[Tensor]):
     """Index tensors of one epoch's batches, in an order drawn from (seed, epoch).
 
-    A last batch with fewer rows than there are ranks to share it joins the one before, and so
-    does a single row, of which a network that normalises batches can make nothing.
+    A last batch of which a rank would have a single row, or none, joins the one before: of one
+    row a network that normalises batches can make nothing.
     """
 
     def __init__(self, n: int, batch_size: int, seed: int, n_ranks: int = 1) -> None:
         self.n, self.seed, self.epoch = n, seed, 0
         whole, rest = divmod(n, batch_size)
         self.sizes = [batch_size] * whole + [rest] * (rest > 0)
-        if whole and 0 < rest < max(n_ranks, 2):
+        if whole and 0 < rest < 2 * n_ranks:
             self.sizes[-2:] = [batch_size + rest]
 
     def set_epoch(self, epoch: int) -> None:

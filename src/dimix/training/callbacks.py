@@ -122,13 +122,18 @@ class History(Callback):
     """One row an epoch: seconds, training and validation terms, and any further scores.
 
     The rows travel in the checkpoint, so that a resumed run's history is whole; with a
-    `file` they are also written there as CSV after every epoch.
+    `file` they are also written there as CSV after every epoch. A logger is given them as those
+    of a training that follows so many epochs ``before``.
     """
 
     def __init__(
-        self, x_val: Num[Tensor, "N P"] | None, scorer: Scorer | None, file: Path | None
+        self,
+        x_val: Num[Tensor, "N P"] | None,
+        scorer: Scorer | None,
+        file: Path | None,
+        before: int = 0,
     ) -> None:
-        self.x_val, self.scorer, self.file = x_val, scorer, file
+        self.x_val, self.scorer, self.file, self.before = x_val, scorer, file, before
         self.rows: list[dict[str, float]] = []
         self.started = 0.0
 
@@ -144,11 +149,13 @@ class History(Callback):
                 means = average_terms(pl_module.model, self.x_val, seed)
                 row |= {f"val_{k}": v for k, v in means.items()}
             row = with_scores(row, self.scorer() if self.scorer else {})
-        now = time.perf_counter()
-        self.add({"epoch": trainer.current_epoch + 1, "seconds": now - self.started} | row)
+        now, epoch = time.perf_counter(), trainer.current_epoch + 1
+        row = {"epoch": epoch, "seconds": now - self.started} | row
+        self.add(row)
         self.started = now
         if trainer.logger:
-            trainer.logger.log_metrics(row, step=trainer.current_epoch)
+            step = self.before + epoch
+            trainer.logger.log_metrics(row | {"epoch": step}, step=step)
 
     def add(self, row: dict[str, float]) -> None:
         self.rows.append(row)

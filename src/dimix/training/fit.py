@@ -46,10 +46,12 @@ class Training:
     checkpoint_dir: where a checkpoint and curves.csv are kept after every epoch; a checkpoint
         already there is resumed from, and one of a finished training is simply loaded.
         One of other data, seed, batch size, learning rate, schedule or settings is refused, and
-        one of more epochs; where the learning rate falls, these must be the same.
+        one of more epochs; where the learning rate falls, these must be the same, or as many as
+        have been trained.
     settings: what else shapes the training, by name: numbers, texts and such.
     any_seed: one that began with another seed may be gone on with.
     progress: the title of the progress bar; None shows none.
+    before: the epochs of the trainings that this one follows, for the logger to count on from.
     """
 
     epochs: int
@@ -64,6 +66,7 @@ class Training:
     checkpoint_dir: Path | None = None
     progress: str | None = None
     logger: Logger | None = None
+    before: int = 0
     callbacks: Sequence[Callback] = field(default_factory=tuple)
 
     def identity(self, x: Num[Tensor, "N P"]) -> dict[str, Any]:
@@ -101,7 +104,8 @@ def train(
         last = from_first(lambda: folder / LAST if folder and (folder / LAST).exists() else None)
         device = torch.device(training.ranks.accelerator)
         precision = from_first(lambda: resolve_precision(training.precision, device))
-    history = History(x_val, scorer, folder / "curves.csv" if folder and first else None)
+    curves = folder / "curves.csv" if folder and first else None
+    history = History(x_val, scorer, curves, training.before)
     interruption = Interruption()
     refit = [RefitMixture(model, x, training.seed)] if isinstance(model, Algorithm1) else []
     callbacks: list[Callback] = [StopDiverged(), *refit, *training.callbacks]
@@ -118,11 +122,13 @@ def train(
     )
     rows = RowsModule(x, training.batch_size, training.seed, training.ranks.number)
     model.train()  # Lightning leaves the mode as it finds it
-    with quiet_lightning(), own_random_numbers():
-        trainer = make_trainer(training, callbacks, precision)
-        with interruption.heard(trainer), tensors_alone(last):
-            trainer.fit(plan, datamodule=rows, ckpt_path=last, weights_only=True)
-    model.eval()
+    try:
+        with quiet_lightning(), own_random_numbers():
+            trainer = make_trainer(training, callbacks, precision)
+            with interruption.heard(trainer), tensors_alone(last):
+                trainer.fit(plan, datamodule=rows, ckpt_path=last, weights_only=True)
+    finally:
+        model.eval()
     return history.rows
 
 

@@ -29,6 +29,8 @@ def test_numbers_as_objects_or_text_are_numbers() -> None:
         ({"init_components": 0}, "init_components must be None or an integer >= 1, got 0"),
         ({"allow_missing": "no"}, "allow_missing must be True or False, got 'no'"),
         ({"warm_start": 1}, "warm_start must be True or False, got 1"),
+        ({"verbose": "x"}, "verbose must be an integer >= 0, got 'x'"),
+        ({"random_state": -1}, "random_state must be None, an integer from 0"),
     ],
 )
 def test_parameters_of_the_mixture(parameters: dict[str, object], message: str) -> None:

@@ -257,3 +257,16 @@ def test_a_sample_stands_for_all_rows(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_weights_of_less_than_a_row_are_one_clear_error() -> None:
     with pytest.raises(ValueError, match=r"must sum to more than 1, got 0\.5"):
         mixture().fit(X, sample_weight=np.full(150, 0.5 / 150))
+
+
+@pytest.mark.parametrize("before", [{"covariance_prior": np.eye(3) * 1e4}, "partial_fit"])
+def test_only_a_prior_that_was_learned_is_kept(before: Any) -> None:
+    model = mixture(moves=True, warm_start=True)
+    if before == "partial_fit":
+        model.partial_fit(X)
+    else:
+        model.set_params(**before).fit(X).set_params(covariance_prior=None)
+    fresh = mixture(moves=True).fit(X)
+    assert model.fit(X).n_clusters_ == fresh.n_clusters_
+    dof = model.posterior_.prior.components.degrees_of_freedom
+    assert dof == pytest.approx(fresh.posterior_.prior.components.degrees_of_freedom, rel=0.2)

@@ -9,6 +9,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+import sklearn.utils
 import torch
 from jaxtyping import Float, Float64, Shaped
 from numpy.typing import ArrayLike, NDArray
@@ -118,6 +119,17 @@ def _check_no_text(values: Iterable[Any], what: str) -> None:
                 raise ValueError(f"{what} must hold numbers; found {value!r}") from None
 
 
+def check_random_state(value: Any) -> None:
+    """Raise unless ``value`` can seed a fit."""
+    try:
+        sklearn.utils.check_random_state(value)
+    except (TypeError, ValueError):
+        raise ValueError(
+            "random_state must be None, an integer from 0 to 2**32 - 1 or a RandomState, got "
+            f"{value!r}"
+        ) from None
+
+
 def check_flag(name: str, value: Any) -> None:
     """Raise unless ``value`` is True or False."""
     if not isinstance(value, bool | np.bool_):
@@ -159,6 +171,9 @@ def check_parameters(estimator: Any) -> None:
     for name in ("n_components", "n_init", "verbose_interval"):
         check_number(name, given[name], low=1, integer=True)
     check_number("max_iter", given["max_iter"], low=0, integer=True)
+    if not isinstance(given["verbose"], bool):
+        check_number("verbose", given["verbose"], low=0, integer=True)
+    check_random_state(given["random_state"])
     for name in ("tol", "reg_covar"):
         check_number(name, given[name], low=0)
     if given["mean_precision_prior"] is not None:

@@ -16,6 +16,7 @@ from sklearn.utils.validation import _check_sample_weight
 from dimix.mixture.estimator.arguments import (
     blur_of,
     check_none_in_blocks,
+    check_number,
     check_parameters,
     check_same_mixture,
     check_var,
@@ -150,7 +151,7 @@ class DirichletProcessGaussianMixture(FittedMixture):
         reorder: bool = True,
         random_state: int | np.random.RandomState | None = None,
         warm_start: bool = False,
-        verbose: int = 0,
+        verbose: int | bool = 0,
         verbose_interval: int = 10,
         allow_missing: bool = False,
         device: str | torch.device | None = None,
@@ -186,7 +187,7 @@ class DirichletProcessGaussianMixture(FittedMixture):
         sample_weight: ArrayLike | None = None,
         var: ArrayLike | None = None,
     ) -> Self:
-        """Fit to rows ``X [N, D]``, N >= 2; float32 stays float32 unless columns are collinear.
+        """Fit to rows ``X [N, D]``, N >= 2; float32 stays float32 where it is exact enough.
 
         Rows that do not fit in memory come as a memory map, the path of a .npy or .parquet
         file, or a callable that returns an iterator over arrays ``[n, D]``; they are fitted by
@@ -223,17 +224,20 @@ class DirichletProcessGaussianMixture(FittedMixture):
         """Take one minibatch of a stream: a stochastic natural-gradient step.
 
         The first minibatch, which should hold some rows of every kind, gives the priors that
-        are None and the start; a stream does not go on from ``fit``. ``n_rows`` is the number
-        of rows that the stream will have; None takes the number seen so far. Under
+        are None and the start, which with ``warm_start`` is an earlier fit; else a stream does
+        not go on from ``fit``. ``n_rows`` is the number of rows that the stream will have, above
+        0; None takes the number seen so far. Under
         torch.distributed every rank brings a part of each minibatch. With ``coarsening``, which
         components share rows is read off the last minibatch. There are no moves here, so that a
         stream keeps the components it began with, parts of clusters among them: take
         ``coarsening="auto"``.
         """
         first = not hasattr(self, "_stream")
+        if n_rows is not None:
+            check_number("n_rows", n_rows, low=1)
         if first:
             check_parameters(self)
-            if hasattr(self, "lower_bound_"):
+            if hasattr(self, "lower_bound_") and not self.warm_start:
                 warnings.warn(BEGINS_ANEW, stacklevel=2)
         with together():
             rows = self._rows(X, None, None, reset=first)
@@ -303,10 +307,11 @@ class DirichletProcessGaussianMixture(FittedMixture):
         encoding = seen.encoding(self._expected_prior(seen, few), kind, device)
         if self._is_warm():
             check_same_mixture(self.posterior_, encoding.prior.family, self.n_components)
+        learned = None
         if rng is not None and width == "learned":
             learned = from_first(partial(self._learned_prior, encoding, few, rng))
             encoding = seen.encoding(learned, kind, device)
-        self._dtype = encoding.dtype
+        self._dtype, self._prior_is_learned = encoding.dtype, learned is not None
         return encoding
 
     def _expected_prior(self, seen: Seen, few: Rows | None) -> MixturePrior:
@@ -327,7 +332,7 @@ class DirichletProcessGaussianMixture(FittedMixture):
             "mean_precision": self.mean_precision_prior,
             "degrees_of_freedom": self.degrees_of_freedom_prior,
         }
-        if self._is_warm():
+        if self._is_warm() and self._prior_is_learned:
             return kept_prior(self.posterior_.prior, encoding.prior, **given)
         data = encoding(few)
         first = data.fit(self._start(encoding.prior, data, rng), rng, Ascent(moves=self._moves()))

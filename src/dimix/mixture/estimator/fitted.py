@@ -42,6 +42,9 @@ from dimix.mixture.posterior import MixturePosterior
 OF_ANOTHER = ("hierarchy_", "moves_", "converged_", "n_iter_", "lower_bound_", "lower_bounds_")
 """What an earlier fit may have left, and a stream or a fit without coarsening does not set."""
 
+FAR = 1e15
+"""Sums of squares of larger numbers may be more than float32 holds."""
+
 
 Asked = TypeVar("Asked", bound=Callable[..., Any])
 
@@ -51,7 +54,7 @@ def in_blocks_too(method: Asked) -> Asked:
 
     @wraps(method)
     def asked(self: Any, X: Any) -> Any:
-        if isinstance(X, np.ndarray) or not is_read_in_blocks(X):
+        if not is_read_in_blocks(X):
             return method(self, X)
         check_is_fitted(self)
         return np.concatenate([method(self, block) for block in frames_of(blocks_of(X))])
@@ -70,6 +73,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     allow_missing: bool
     device: str | torch.device | None
     _dtype: torch.dtype
+    _prior_is_learned: bool
 
     @in_blocks_too
     def predict(self, X: BlockSource) -> Int64[np.ndarray, " N"]:
@@ -142,6 +146,8 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         if cluster is not None:
             check_choice("cluster", cluster, tuple(range(self.component_labels_.max() + 1)))
             weights = np.where(self.component_labels_ == cluster, weights, 0.0)
+            if weights.sum() == 0:
+                raise ValueError(f"cluster must be one that has weight, and {cluster} has none")
             weights /= weights.sum()
         rng = check_random_state(self.random_state)
         counts = rng.multinomial(n_samples, weights)
@@ -173,12 +179,12 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     def log_responsibilities(self, z: Float[Tensor, "N D"]) -> Float[Tensor, "N K"]:
         """Log responsibilities of a tensor of rows, differentiable in z and in its dtype."""
         check_is_fitted(self)
-        phi = self.posterior_.features(z.to(torch.promote_types(z.dtype, self._dtype)))
+        phi = self.posterior_.features(z.to(self._dtype_for(z)))
         return self.posterior_.log_responsibilities(phi).to(z.dtype)
 
     def _log_responsibilities(self, X: Any) -> Float[Tensor, "N K"]:
         z, posterior = self._checked(X), self.posterior_
-        centred = posterior.centred(z.to(torch.promote_types(z.dtype, self._dtype)))
+        centred = posterior.centred(z.to(self._dtype_for(z)))
         device = device_of(self.device)
         if self._has_gaps(z):
             family = FullCovariance(z.shape[1])
@@ -189,6 +195,12 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
             [posterior.log_responsibilities(phi).to("cpu", z.dtype) for _, phi in chunks]
         )
 
+    def _dtype_for(self, z: Float[Tensor, "N D"]) -> torch.dtype:
+        """For products with Φ of these rows; float64 where float32 would not hold their squares."""
+        dtype = torch.promote_types(z.dtype, self._dtype)
+        far = dtype == torch.float32 and bool((z.abs() > FAR).any())
+        return torch.float64 if far else dtype
+
     def _has_gaps(self, z: Float[Tensor, "N D"]) -> bool:
         """Whether rows lack values that covary with those they have."""
         return type(self.posterior_.family) is FullCovariance and bool(z.isnan().any())
@@ -197,7 +209,7 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         rows = self._validated(X, reset=False)
         check_range(rows, 1, "X")
-        return torch.tensor(rows)
+        return torch.from_numpy(np.array(rows, order="C"))
 
     def _validated(
         self, X: ArrayLike, *, reset: bool, ensure_min_samples: int = 1

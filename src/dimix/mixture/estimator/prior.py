@@ -30,6 +30,9 @@ from dimix.mixture.estimator.arguments import (
 from dimix.mixture.families import NormalWishart
 from dimix.mixture.posterior import MixturePrior
 
+SPREAD = 1e-24
+"""Share of the largest variance below which that of another column is what rounding left."""
+
 
 def prior_of(
     estimator: Any,
@@ -68,6 +71,17 @@ def prior_of(
         concentration_of(estimator.weight_concentration_prior, estimator.n_components),
         torch.as_tensor(centre),
     )
+
+
+def check_prior(estimator: Any, dim: int) -> None:
+    """Raise unless what is given of the prior in numbers fits rows of so many columns."""
+    kind = estimator.covariance_type
+    if estimator.mean_prior is not None:
+        finite_array("mean_prior", estimator.mean_prior, (dim,))
+    if width_of(estimator) is None:
+        shape = (dim, dim) if kind in MATRICES else (dim,) if kind == "diag" else ()
+        _given_scatter(estimator.covariance_prior, shape)
+    _degrees_of_freedom(estimator.degrees_of_freedom_prior, dim, default=float(dim))
 
 
 def _number(value: float | None, *, default: float) -> Float64[Tensor, " 1"]:
@@ -111,20 +125,22 @@ def _spectrum(covariance: NDArray[np.float64]) -> NDArray[np.floating]:
     return np.linalg.eigvalsh(covariance) if covariance.ndim == 2 else covariance
 
 
-def _identity(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The identity in the shape of a covariance."""
-    return np.eye(len(covariance)) if covariance.ndim == 2 else np.ones_like(covariance)
-
-
 def _lifted(covariance: NDArray[np.float64], reg_covar: float) -> NDArray[np.float64]:
-    """A covariance from the data, lifted off zero only where the data has no spread."""
-    spectrum = _spectrum(covariance)
-    if spectrum.min() > 1e-12 * spectrum.max():
-        return covariance
-    lift = max(reg_covar, 1e-9 * spectrum.max())
-    if lift == 0:
+    """A covariance from the data, lifted off zero only where the data has no spread.
+
+    Columns have each their own units: of one that hardly varies beside another it says nothing.
+    """
+    variances = covariance.diagonal() if covariance.ndim == 2 else covariance
+    varies = variances > SPREAD * variances.max()
+    scales = np.sqrt(np.where(varies, variances, 1.0))
+    lift = np.where(varies, 0.0, max(reg_covar, 1e-9 * variances.max()))
+    if covariance.ndim == 2:
+        relative = (covariance / np.outer(scales, scales))[np.ix_(varies, varies)]
+        if varies.any() and np.linalg.eigvalsh(relative).min() <= 1e-12:
+            lift = np.maximum(lift, np.maximum(reg_covar, 1e-9 * variances))
+    if not (varies | (lift > 0)).all():
         raise ValueError(
             "every row of X is the same, so that there is no spread to take the covariance_prior "
             "from: give one in numbers, or a reg_covar above 0"
         )
-    return np.asarray(covariance + lift * _identity(covariance))
+    return np.asarray(covariance + (np.diag(lift) if covariance.ndim == 2 else lift))

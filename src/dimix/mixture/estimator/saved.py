@@ -109,6 +109,7 @@ def put_together(
     fitted = entries.section("fitted")
     posterior = _read_posterior(fitted, tensors)
     mixture._dtype = DTYPES[fitted.choice("dtype", tuple(DTYPES))]
+    mixture._prior_is_learned = "learned" in fitted and fitted.flag("learned")
     mixture._set_posterior(posterior)
     size, family = posterior.n_components, posterior.family
     mixture.component_labels_ = read_labels("component_labels", size, size, tensors)
@@ -130,6 +131,7 @@ def _fitted(mixture: Any) -> dict[str, Any]:
     return {
         **family_entries(posterior.family),
         "dtype": str(mixture._dtype).removeprefix("torch."),
+        "learned": mixture._prior_is_learned,
         "n_components": posterior.n_components,
         "feature_names": name_entries(mixture),
         "n_used": posterior.sticks.n_used,

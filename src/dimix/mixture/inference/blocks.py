@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -92,8 +92,13 @@ def frames_of(blocks: Blocks) -> Iterator[Any]:
 
 def is_read_in_blocks(source: Any) -> bool:
     """Whether a fit is to read ``source`` block after block: it is no array in memory."""
-    kinds = (str, Path, np.memmap, Blocks, Iterator)
-    return isinstance(source, kinds) or callable(source)
+    kinds = (str, Path, Blocks, Iterator)
+    return isinstance(source, kinds) or callable(source) or _is_mapped(source)
+
+
+def _is_mapped(source: Any) -> TypeGuard[np.memmap[Any, Any]]:
+    """Whether it is an array in a file; copies of one keep its type, and lie in memory."""
+    return isinstance(source, np.memmap) and getattr(source, "_mmap", None) is not None
 
 
 def check_range(rows: Float[np.ndarray, "n D"], n_rows: float, name: str) -> None:
@@ -198,7 +203,7 @@ def _mapping(array: np.memmap[Any, Any]) -> mmap.mmap:
 
 def _check_length(array: NDArray[Any], name: str) -> None:
     """Raise if a mapped file has been cut short: to touch what is missing ends the process."""
-    if not isinstance(array, np.memmap):
+    if not _is_mapped(array):
         return
     mapping = _mapping(array)
     start = array.offset - array.offset % mmap.ALLOCATIONGRANULARITY
@@ -209,7 +214,7 @@ def _check_length(array: NDArray[Any], name: str) -> None:
 
 def _forget_pages(array: NDArray[Any]) -> None:
     """Hand mapped pages back, which count as this process's memory once they are read."""
-    if isinstance(array, np.memmap) and array.mode == "r" and hasattr(mmap, "MADV_DONTNEED"):
+    if _is_mapped(array) and array.mode == "r" and hasattr(mmap, "MADV_DONTNEED"):
         _mapping(array).madvise(mmap.MADV_DONTNEED)
 
 

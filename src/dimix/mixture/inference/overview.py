@@ -38,6 +38,8 @@ def overview(blocks: Blocks, rng: np.random.RandomState, n_rows: int = SAMPLE_RO
             smallest = np.sort(keys.argsort(kind="stable")[:n_rows])
             keys, kept = keys[smallest], [np.concatenate([*kept, block])[smallest]]
             yield block
+        if not kept:
+            raise ValueError(f"{blocks.name} must hold rows, found none")
         # Before the ranks add up their moments, which must be of the same shape.
         check_same("the number of columns", kept[0].shape[1])
 

@@ -294,7 +294,7 @@ class _Search:
 
     def _badly_explained(self, view: Survey) -> Int64[Tensor, " M"]:
         """The rows with the lowest evidence, a tenth of all at the most, of those in a draw."""
-        n_rows = min(most_rows(self._chunks), max(2, len(self._chunks) // 10))
+        n_rows = min(most_rows(self._chunks), max(2, len(self._chunks) // 10), len(self._chunks))
         return view.log_normalisers.topk(n_rows, largest=False).indices
 
     def _n_free(self, view: Survey) -> int:
