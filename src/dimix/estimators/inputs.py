@@ -48,7 +48,8 @@ def check_rows(
     Raises:
         ValueError: not numeric, dates, sparse, too few or too many dimensions, empty, not finite,
             of another width, outside the likelihood's range, or, on ``reset``, so far from 0 that
-            float32 does not tell numbers apart; the message says what was found.
+            float32 does not tell numbers apart, which is a warning where they are of float32;
+            the message says what was found.
     """
     check_numeric(X, name)
     try:

@@ -14,7 +14,7 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 from reprlib import repr as short
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import torch
 from sklearn.utils.validation import check_is_fitted
@@ -33,7 +33,7 @@ from dimix.mixture.estimator.folder import (
 )
 from dimix.mixture.estimator.parameters import plain, typed
 from dimix.mixture.estimator.parts import contiguous, name_entries, origin, read_names
-from dimix.nets import MLP, Architecture, Convolutions
+from dimix.nets import MLP, Architecture, Convolutions, Likelihood
 
 Estimator = TypeVar("Estimator")
 
@@ -50,7 +50,7 @@ WIDTHS = tuple[int, ...] | None
 OF_THE_MIXTURE = ("prior.", "component_mean", "component_var")
 """What a module's state holds of its mixture, which has its own file."""
 LOC, SCALE = "units.loc", "units.scale"
-LIKELIHOODS = ("bernoulli", "gaussian")
+LIKELIHOODS = get_args(Likelihood)
 LARGEST_SIZE, MOST_AXES, MOST_LAYERS = 2**31, 8, 100
 SUMMARY = ("min", "max", "mean")
 
