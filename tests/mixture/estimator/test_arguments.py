@@ -1,5 +1,7 @@
 """What is refused by name: text in a frame's column, numbers that are none, flags that are none."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -65,3 +67,10 @@ def test_float32_that_has_lost_what_tells_rows_apart_is_warned_of(model: object)
     X = np.random.default_rng(0).normal([0, 1e8], 9, size=(60, 2))
     with pytest.warns(UserWarning, match="column 1 of X lies .* float32 hardly tells its numbers"):
         model.fit(X.astype(np.float32))
+
+
+def test_so_is_that_of_a_file(tmp_path: Path) -> None:
+    X = np.random.default_rng(0).normal([0, 1e8], 9, size=(60, 2))
+    np.save(tmp_path / "x.npy", X.astype(np.float32))
+    with pytest.warns(UserWarning, match=r"column 1 of .*x.npy lies .* float32 hardly tells"):
+        DirichletProcessGaussianMixture(3, random_state=0).fit(tmp_path / "x.npy")

@@ -157,7 +157,7 @@ def _check_width(value: str, covariance_type: str) -> None:
 
 def check_moves(value: Any) -> None:
     """Raise unless ``value`` is True, False or a collection of kinds of moves."""
-    if isinstance(value, str) or not isinstance(value, bool | Iterable):
+    if not isinstance(value, bool | tuple | list | set | frozenset):
         raise ValueError(f"moves must be True, False or a list of kinds, got {value!r}")
     for kind in () if isinstance(value, bool) else value:
         check_choice("moves", kind, MOVES)

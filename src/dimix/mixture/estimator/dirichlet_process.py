@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from jaxtyping import Float64, Int64
+from jaxtyping import Float, Float64, Int64
 from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight
@@ -280,8 +280,8 @@ class DirichletProcessGaussianMixture(FittedMixture):
         x = self._validated(X, reset=reset and not self._is_warm(), ensure_min_samples=least)
         rows = Rows(x, None if var is None else check_var(var, x))
         check_range(x, len(x), "X")
-        if reset and x.dtype == np.float32 and (blurred := blur_of(x, "X")):
-            warnings.warn(blurred, stacklevel=3)
+        if reset:
+            _warn_of_blur(x, "X")
         if sample_weight is None:
             return rows
         weights = _check_sample_weight(sample_weight, x, dtype=np.float64, ensure_non_negative=True)
@@ -360,6 +360,7 @@ class DirichletProcessGaussianMixture(FittedMixture):
         seen = overview(blocks, rng)
         covariance = reduced(seen.moments.covariance, self.covariance_type)
         warn_of_small_scale(covariance, self.reg_covar)
+        _warn_of_blur(seen.sample, blocks.name)
         rows, centre = Rows(seen.sample), seen.moments.mean
         encoding = self._encoding_of(Seen(centre, covariance, rows, seen.n_rows), rng)
         self.n_features_in_ = len(centre)
@@ -457,3 +458,9 @@ class DirichletProcessGaussianMixture(FittedMixture):
         self.hierarchy_ = from_first(build)
         auto = self.coarsening == "auto"
         return self.cut("auto") if auto else self.cut(n_eff=float(self.coarsening))
+
+
+def _warn_of_blur(x: Float[np.ndarray, "n D"], name: str) -> None:
+    """Warn of a column so far from 0 that float32 has lost what tells rows apart."""
+    if x.dtype == np.float32 and (blurred := blur_of(x, name)):
+        warnings.warn(blurred, stacklevel=4)
