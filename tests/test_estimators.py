@@ -264,6 +264,7 @@ def test_a_fit_that_a_scorer_ended_answers_at_rest(
     model = kind(**QUICK)
     with pytest.raises(ZeroDivisionError):
         model.fit(images, scorer=lambda _: {"one": 1 / 0})
+    assert not model.model_.training
     before = {k: v.clone() for k, v in model.model_.state_dict().items()}
     assert model.score(images) == model.score(images)
     for name, value in model.model_.state_dict().items():

@@ -3,7 +3,7 @@
     x              float32 [N, ...]          N samples in the shape of the data that was fitted
     latent         float32 [N, D]            what `transform` gives; a mixture alone has none
     cluster_proba  float32 [N, n_clusters]   what `predict_proba` gives; a VAE has none; NaN for
-                                             rows that lack values, but with "diag"
+                                             rows with missing values, except under "diag"
 
 Bytes are divided by 255 outside of the graph. What is in the graph is the model as it is at the
 export: another `cut` needs another export.

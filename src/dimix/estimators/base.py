@@ -16,14 +16,13 @@ import numpy as np
 import torch
 from lightning.pytorch.loggers import Logger
 from numpy.typing import ArrayLike, NDArray
-from sklearn import utils
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     ClusterMixin,
     TransformerMixin,
 )
-from sklearn.utils import check_array
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
@@ -44,7 +43,7 @@ from dimix.mixture.estimator.arguments import (
     check_choice,
     check_number,
     check_numeric,
-    check_random_state,
+    check_seed,
 )
 from dimix.mixture.inference.distributed import check_same, from_first, in_use, together
 from dimix.nets import Architecture, Likelihood, networks, set_units, suited
@@ -132,7 +131,7 @@ class DeepEstimator(
     _answers: ClassVar[tuple[str, ...]] = ("history_",)
     """What a fit sets at its end."""
     _fewest: ClassVar[int] = 1
-    """Samples that a fit takes."""
+    """The fewest samples that a fit takes."""
 
     def build(self, shape: tuple[int, ...]) -> models.Model:
         """The untrained model for samples of this shape."""
@@ -187,7 +186,7 @@ class DeepEstimator(
             if in_use():
                 check_same("X (its checksum is compared)", zlib.crc32(rows.numpy().data))
             self.seed_ = from_first(
-                lambda: int(utils.check_random_state(self.random_state).randint(2**31))
+                lambda: int(check_random_state(self.random_state).randint(2**31))
             )
         self.sample_shape_, self.data_summary_ = rows.shape[1:], summary_of(rows)
         self.bytes_ = rows.dtype == torch.uint8
@@ -244,7 +243,7 @@ class DeepEstimator(
         check_device(self.device)
         if not isinstance(self.checkpoint_dir, str | Path | None):
             raise ValueError(f"checkpoint_dir must be a path or None, got {self.checkpoint_dir!r}")
-        check_random_state(self.random_state)
+        check_seed(self.random_state)
         if not isinstance(self.logger, Logger | None):
             raise ValueError(f"logger must be a Lightning logger or None, got {self.logger!r}")
         if not isinstance(self.progress, str | bool):

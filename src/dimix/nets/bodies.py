@@ -57,7 +57,7 @@ Architecture = Literal["mlp", "conv"] | tuple[int, ...] | Networks
 
 
 def _is_width(value: object) -> bool:
-    return isinstance(value, Integral) and int(value) >= 1
+    return not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= 1
 
 
 @dataclass(frozen=True)

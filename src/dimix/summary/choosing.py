@@ -61,14 +61,14 @@ def by_rank(ranked: Int64[np.ndarray, " n"], groups: Labels) -> Int64[np.ndarray
 def plane(z: Points, clusters: Labels) -> tuple[Float64[np.ndarray, "n 2"], str]:
     """The two directions that a map shows, and what they are called.
 
-    Latents of two features are shown as they are, but for their mean. Otherwise the two principal
+    Latents of two features are shown about their mean. Otherwise the two principal
     components, unless three clusters or more are told apart by the two linear discriminants for a
     larger share of the points.
     """
     z = np.asarray(z, dtype=np.float64)
     z = z - z.mean(0)  # a map keeps few digits
     if z.shape[1] == 2:
-        return z, "as they are"
+        return z, "about their mean"
     if z.shape[1] == 1:
         return np.column_stack([z, np.zeros(len(z))]), "along the one feature there is"
     components = PCA(2, random_state=0).fit_transform(z)

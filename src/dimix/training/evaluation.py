@@ -52,7 +52,7 @@ def at_rest(model: Model) -> Iterator[None]:
 def average_terms(model: Model, x: Num[Tensor, "N P"], seed: int) -> dict[str, float]:
     """Mean of every bound term and of the loss, nats per sample, with noise drawn from `seed`."""
     averages = TermAverages()
-    with alone(), own_random_numbers(), torch.inference_mode(), at_rest(model):
+    with alone(), own_random_numbers(), torch.inference_mode():
         torch.manual_seed(seed)
         for chunk in x.split(CHUNK):
             averages.add(model.objective(as_float(chunk).to(device_of(model))))

@@ -114,12 +114,12 @@ def _check_no_text(values: Iterable[Any], what: str) -> None:
     for value in values:
         if isinstance(value, str):
             try:
-                float(value)
+                float(value.replace("_", "no number"))  # 1_0 is ten in Python alone
             except ValueError:
                 raise ValueError(f"{what} must hold numbers; found {value!r}") from None
 
 
-def check_random_state(value: Any) -> None:
+def check_seed(value: Any) -> None:
     """Raise unless ``value`` can seed a fit."""
     try:
         sklearn.utils.check_random_state(value)
@@ -173,7 +173,7 @@ def check_parameters(estimator: Any) -> None:
     check_number("max_iter", given["max_iter"], low=0, integer=True)
     if not isinstance(given["verbose"], bool):
         check_number("verbose", given["verbose"], low=0, integer=True)
-    check_random_state(given["random_state"])
+    check_seed(given["random_state"])
     for name in ("tol", "reg_covar"):
         check_number(name, given[name], low=0)
     if given["mean_precision_prior"] is not None:

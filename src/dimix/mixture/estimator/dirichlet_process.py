@@ -27,7 +27,7 @@ from dimix.mixture.estimator.encoding import Ascent, Data, Encoding
 from dimix.mixture.estimator.fitted import FittedMixture
 from dimix.mixture.estimator.learned import kept_prior, learned_prior
 from dimix.mixture.estimator.neighbours import local_covariance
-from dimix.mixture.estimator.prior import prior_of
+from dimix.mixture.estimator.prior import check_prior, prior_of
 from dimix.mixture.estimator.progress import Progress, print_end
 from dimix.mixture.estimator.rows import (
     Rows,
@@ -217,7 +217,7 @@ class DirichletProcessGaussianMixture(FittedMixture):
         result = best_of(self._fit_once(encoding, data, few, rng) for _ in range(self._n_starts()))
         total = total_weight(rows)
         return self._finish(
-            result, lambda: data if few is None else encoding(few.standing_for(total))
+            encoding, result, lambda: data if few is None else encoding(few.standing_for(total))
         )
 
     def partial_fit(self, X: ArrayLike, y: object = None, *, n_rows: float | None = None) -> Self:
@@ -225,8 +225,8 @@ class DirichletProcessGaussianMixture(FittedMixture):
 
         The first minibatch, which should hold some rows of every kind, gives the priors that
         are None and the start, which with ``warm_start`` is an earlier fit; else a stream does
-        not go on from ``fit``. ``n_rows`` is the number of rows that the stream will have, above
-        0; None takes the number seen so far. Under
+        not go on from ``fit``. ``n_rows`` is the number of rows that the stream will have, 1 or
+        more; None takes the number seen so far. Under
         torch.distributed every rank brings a part of each minibatch. With ``coarsening``, which
         components share rows is read off the last minibatch. There are no moves here, so that a
         stream keeps the components it began with, parts of clusters among them: take
@@ -293,6 +293,7 @@ class DirichletProcessGaussianMixture(FittedMixture):
         With ``rng`` the prior is learned, where ``width_of`` says so.
         """
         check_same("the number of columns of X", rows.x.shape[1])
+        check_prior(self, rows.x.shape[1])
         centre, covariance = moments(rows, self.covariance_type)
         if rows.var is None:
             warn_of_small_scale(covariance, self.reg_covar)
@@ -307,12 +308,10 @@ class DirichletProcessGaussianMixture(FittedMixture):
         encoding = seen.encoding(self._expected_prior(seen, few), kind, device)
         if self._is_warm():
             check_same_mixture(self.posterior_, encoding.prior.family, self.n_components)
-        learned = None
-        if rng is not None and width == "learned":
-            learned = from_first(partial(self._learned_prior, encoding, few, rng))
-            encoding = seen.encoding(learned, kind, device)
-        self._dtype, self._prior_is_learned = encoding.dtype, learned is not None
-        return encoding
+        if rng is None or width != "learned":
+            return encoding
+        learned = from_first(partial(self._learned_prior, encoding, few, rng))
+        return replace(seen.encoding(learned, kind, device), learned=True)
 
     def _expected_prior(self, seen: Seen, few: Rows | None) -> MixturePrior:
         """The prior that the arguments make, before any fit."""
@@ -358,9 +357,10 @@ class DirichletProcessGaussianMixture(FittedMixture):
 
     def _fit_blocks(self, blocks: Blocks, rng: np.random.RandomState) -> Self:
         seen = overview(blocks, rng)
+        check_prior(self, seen.sample.shape[1])
         covariance = reduced(seen.moments.covariance, self.covariance_type)
         warn_of_small_scale(covariance, self.reg_covar)
-        _warn_of_blur(seen.sample, blocks.name)
+        _warn_of_blur(seen.sample, f"a sample of {blocks.name}")
         rows, centre = Rows(seen.sample), seen.moments.mean
         encoding = self._encoding_of(Seen(centre, covariance, rows, seen.n_rows), rng)
         self.n_features_in_ = len(centre)
@@ -381,7 +381,7 @@ class DirichletProcessGaussianMixture(FittedMixture):
             tol=self.tol,
             max_iter=self.max_iter,
             reorder=self.reorder,
-            dtype=self._dtype,
+            dtype=encoding.dtype,
             device=encoding.device,
             on_iteration=self._ascent().on_iteration,
         )
@@ -390,7 +390,7 @@ class DirichletProcessGaussianMixture(FittedMixture):
             assert few is not None  # on rank 0
             return encoding(few.standing_for(seen.moments.count))
 
-        return self._finish(ImprovedFit(**vars(result), moves=drafted.moves), sample)
+        return self._finish(encoding, ImprovedFit(**vars(result), moves=drafted.moves), sample)
 
     def _begin_stream(self, rows: Rows) -> None:
         encoding, rng = self._encoding(rows), check_random_state(self.random_state)
@@ -401,6 +401,7 @@ class DirichletProcessGaussianMixture(FittedMixture):
             return self._start(encoding.prior, encoding(few), rng)
 
         statistics, _ = sweep(encoding(rows).chunks, from_first(draft))
+        self._dtype, self._prior_is_learned = encoding.dtype, encoding.learned
         self.posterior_ = update(encoding.prior, statistics)
         self._stream = StochasticState(statistics)
 
@@ -443,9 +444,10 @@ class DirichletProcessGaussianMixture(FittedMixture):
     def _moves(self) -> tuple[str, ...]:
         return MOVES if self.moves is True else self.moves or ()
 
-    def _finish(self, result: ImprovedFit, sample: Callable[[], Data]) -> Self:
+    def _finish(self, encoding: Encoding, result: ImprovedFit, sample: Callable[[], Data]) -> Self:
         """Take the end of a fit, and coarsen the mixture on ``sample``, of rank 0."""
         self.__dict__.pop("_stream", None)  # a stream would go on from another centre
+        self._dtype, self._prior_is_learned = encoding.dtype, encoding.learned
         self._set_result(result, result.moves)
         if self.verbose and is_first():
             print_end(result)

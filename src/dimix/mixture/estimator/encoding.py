@@ -139,12 +139,16 @@ Data = WholeRows | RowsWithGaps
 
 @dataclass(frozen=True, eq=False)
 class Encoding:
-    """What turns rows into data for a fit; ``by_pattern`` if full covariance meets gaps."""
+    """What turns rows into data for a fit.
+
+    ``by_pattern``: full covariance meets gaps. ``learned``: the prior is, from a first fit.
+    """
 
     prior: MixturePrior
     dtype: torch.dtype
     device: torch.device
     by_pattern: bool = False
+    learned: bool = False
 
     def __call__(self, rows: Rows) -> Data:
         """The rows, measured from the centre of the prior."""

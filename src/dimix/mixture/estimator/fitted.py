@@ -42,8 +42,8 @@ from dimix.mixture.posterior import MixturePosterior
 OF_ANOTHER = ("hierarchy_", "moves_", "converged_", "n_iter_", "lower_bound_", "lower_bounds_")
 """What an earlier fit may have left, and a stream or a fit without coarsening does not set."""
 
-FAR = 1e15
-"""Sums of squares of larger numbers may be more than float32 holds."""
+FAR = 100.0
+"""Deviations of a component, as one column tells them, whose square float32 blurs too much."""
 
 
 Asked = TypeVar("Asked", bound=Callable[..., Any])
@@ -54,7 +54,7 @@ def in_blocks_too(method: Asked) -> Asked:
 
     @wraps(method)
     def asked(self: Any, X: Any) -> Any:
-        if not is_read_in_blocks(X):
+        if not is_read_in_blocks(X) or (self.allow_missing and isinstance(X, np.ndarray)):
             return method(self, X)
         check_is_fitted(self)
         return np.concatenate([method(self, block) for block in frames_of(blocks_of(X))])
@@ -179,12 +179,13 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     def log_responsibilities(self, z: Float[Tensor, "N D"]) -> Float[Tensor, "N K"]:
         """Log responsibilities of a tensor of rows, differentiable in z and in its dtype."""
         check_is_fitted(self)
-        phi = self.posterior_.features(z.to(self._dtype_for(z)))
+        phi = self.posterior_.features(z.to(self._dtype_for(self.posterior_.centred(z))))
         return self.posterior_.log_responsibilities(phi).to(z.dtype)
 
     def _log_responsibilities(self, X: Any) -> Float[Tensor, "N K"]:
         z, posterior = self._checked(X), self.posterior_
-        centred = posterior.centred(z.to(self._dtype_for(z)))
+        centred = posterior.centred(z.double())
+        centred = centred.to(self._dtype_for(centred.to(z.dtype)))
         device = device_of(self.device)
         if self._has_gaps(z):
             family = FullCovariance(z.shape[1])
@@ -195,11 +196,22 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
             [posterior.log_responsibilities(phi).to("cpu", z.dtype) for _, phi in chunks]
         )
 
-    def _dtype_for(self, z: Float[Tensor, "N D"]) -> torch.dtype:
-        """For products with Φ of these rows; float64 where float32 would not hold their squares."""
-        dtype = torch.promote_types(z.dtype, self._dtype)
-        far = dtype == torch.float32 and bool((z.abs() > FAR).any())
-        return torch.float64 if far else dtype
+    def _dtype_for(self, centred: Float[Tensor, "N D"]) -> torch.dtype:
+        """For products with Φ of these rows: float64 where some are too far for float32."""
+        dtype = torch.promote_types(centred.dtype, self._dtype)
+        if dtype == torch.float64 or not len(centred):
+            return dtype
+        most = centred.detach().abs().nan_to_num().amax(0).double().cpu()
+        return torch.float64 if bool((most * self._sharpness() > FAR).any()) else dtype
+
+    def _sharpness(self) -> Float64[Tensor, " D"]:
+        """One over the least deviation of a component along each column: its logit's curvature."""
+        posterior = self.posterior_
+        unit = torch.eye(posterior.family.dim, dtype=torch.float64)
+        below, here, above = (
+            posterior.logits(posterior.features(z)) for z in (-unit, 0 * unit, unit)
+        )
+        return (2 * here - below - above).amax(1).clamp(min=0).sqrt()
 
     def _has_gaps(self, z: Float[Tensor, "N D"]) -> bool:
         """Whether rows lack values that covary with those they have."""

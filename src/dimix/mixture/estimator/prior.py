@@ -30,8 +30,8 @@ from dimix.mixture.estimator.arguments import (
 from dimix.mixture.families import NormalWishart
 from dimix.mixture.posterior import MixturePrior
 
-SPREAD = 1e-24
-"""Share of the largest variance below which that of another column is what rounding left."""
+ROUNDING = 3e-13
+"""Standard deviation, as a share of its mean, below which a column's is what rounding left."""
 
 
 def prior_of(
@@ -50,14 +50,14 @@ def prior_of(
     kappa, dof = 1.0, float(dim)
     if width in ("learned", "local"):
         expected = np.asarray(local() + covariance / estimator.n_components)
-        expected = _lifted(expected, reg_covar)
-        kappa = _mean_variance(expected) / _mean_variance(_lifted(covariance, reg_covar))
+        expected = _lifted(expected, centre, reg_covar)
+        kappa = _mean_variance(expected) / _mean_variance(_lifted(covariance, centre, reg_covar))
         dof = 2.0 + (dim if kind in MATRICES else 1)
     dof = _degrees_of_freedom(estimator.degrees_of_freedom_prior, dim, default=dof)
     if width is None:
         scatter = _given_scatter(estimator.covariance_prior, covariance.shape)
     elif width == "empirical":
-        scatter = _lifted(covariance, reg_covar)
+        scatter = _lifted(covariance, centre, reg_covar)
     else:
         scatter = dof * expected
     return MixturePrior(
@@ -109,34 +109,46 @@ def _given_scatter(value: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float
 
 def _mean_variance(covariance: NDArray[np.float64]) -> float:
     """The geometric mean of the variances along its axes."""
-    return float(np.exp(np.log(_spectrum(covariance)).mean()))
+    if covariance.ndim < 2:
+        return float(np.exp(np.log(covariance).mean()))
+    variances = covariance.diagonal()
+    log_volume = np.linalg.slogdet(_correlation(covariance))[1] + np.log(variances).sum()
+    return float(np.exp(log_volume / len(covariance)))
 
 
 def _check_positive_definite(covariance: NDArray[np.float64]) -> None:
     is_matrix = covariance.ndim == 2
     symmetric = not is_matrix or np.allclose(covariance, covariance.T)
-    if not symmetric or _spectrum(covariance).min() <= 0:
+    if not symmetric or not _is_positive(covariance):
         allowed = "symmetric and positive definite" if is_matrix else "positive"
         raise ValueError(f"covariance_prior must be {allowed}, got {covariance.tolist()}")
 
 
-def _spectrum(covariance: NDArray[np.float64]) -> NDArray[np.floating]:
-    """Eigenvalues of a covariance, given as a matrix, as its diagonal or as one number."""
-    return np.linalg.eigvalsh(covariance) if covariance.ndim == 2 else covariance
-
-
-def _lifted(covariance: NDArray[np.float64], reg_covar: float) -> NDArray[np.float64]:
-    """A covariance from the data, lifted off zero only where the data has no spread.
-
-    Columns have each their own units: of one that hardly varies beside another it says nothing.
-    """
+def _is_positive(covariance: NDArray[np.float64]) -> bool:
+    """Whether a covariance is, given as a matrix, as its diagonal or as one number."""
     variances = covariance.diagonal() if covariance.ndim == 2 else covariance
-    varies = variances > SPREAD * variances.max()
-    scales = np.sqrt(np.where(varies, variances, 1.0))
+    if variances.min() <= 0:
+        return False
+    return covariance.ndim < 2 or bool(np.linalg.eigvalsh(_correlation(covariance)).min() > 0)
+
+
+def _correlation(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """In units of each column's own, since rounding leaves nothing of one beside a far larger."""
+    scales = np.sqrt(covariance.diagonal())
+    return np.asarray(covariance / np.outer(scales, scales))
+
+
+def _lifted(
+    covariance: NDArray[np.float64], centre: Float64[np.ndarray, " D"], reg_covar: float
+) -> NDArray[np.float64]:
+    """A covariance from the data, lifted off zero only where the data has no spread."""
+    variances = covariance.diagonal() if covariance.ndim == 2 else covariance
+    rounding = np.square(ROUNDING * centre)
+    varies = variances > (rounding if variances.ndim else rounding.mean())
     lift = np.where(varies, 0.0, max(reg_covar, 1e-9 * variances.max()))
-    if covariance.ndim == 2:
-        relative = (covariance / np.outer(scales, scales))[np.ix_(varies, varies)]
-        if varies.any() and np.linalg.eigvalsh(relative).min() <= 1e-12:
+    if covariance.ndim == 2 and varies.any():
+        relative = _correlation(covariance[np.ix_(varies, varies)])
+        if np.linalg.eigvalsh(relative).min() <= 1e-12:
             lift = np.maximum(lift, np.maximum(reg_covar, 1e-9 * variances))
     if not (varies | (lift > 0)).all():
         raise ValueError(
