@@ -62,10 +62,10 @@ def test_the_plain_vae_gets_as_many_epochs_and_the_same_views(
     monkeypatch.setattr(generative, "network_of", lambda *_: network)
     monkeypatch.setattr(generative, "folder_of", lambda _: tmp_path)
     case = generative.case(tmp_path, seed=0)
-    assert case["epochs"] == 12
-    assert shares == [0] * 10 * 3 + [0.5] * 2 * 3  # three minibatches an epoch
+    assert case["epochs"] == 14
+    assert shares == [0] * 10 * 3 + [0.5] * 4 * 3  # three minibatches an epoch
     finish = torch.load(tmp_path / "vae-on-views" / "finish" / "last.ckpt", weights_only=True)
-    assert finish["epoch"] + 1 == 2
+    assert finish["epoch"] + 1 == 4
     expected = case["infinite"]["bound"] - case["vae"]["bound"]
     assert case["difference"] == pytest.approx(expected, abs=1e-3)
 
