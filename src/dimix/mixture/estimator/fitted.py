@@ -201,17 +201,13 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         dtype = torch.promote_types(centred.dtype, self._dtype)
         if dtype == torch.float64 or not len(centred):
             return dtype
-        most = centred.detach().abs().nan_to_num().amax(0).double().cpu()
-        return torch.float64 if bool((most * self._sharpness() > FAR).any()) else dtype
-
-    def _sharpness(self) -> Float64[Tensor, " D"]:
-        """One over the least deviation of a component along each column: its logit's curvature."""
         posterior = self.posterior_
-        unit = torch.eye(posterior.family.dim, dtype=torch.float64)
+        most = centred.detach().abs().nan_to_num().amax(0).double().cpu().diag()
         below, here, above = (
-            posterior.logits(posterior.features(z)) for z in (-unit, 0 * unit, unit)
+            posterior.logits(posterior.family.features(z)) for z in (-most, 0 * most, most)
         )
-        return (2 * here - below - above).amax(1).clamp(min=0).sqrt()
+        squared_deviations = 2 * here - below - above  # a logit's curvature is its precision
+        return torch.float64 if bool((squared_deviations > FAR**2).any()) else dtype
 
     def _has_gaps(self, z: Float[Tensor, "N D"]) -> bool:
         """Whether rows lack values that covary with those they have."""
