@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from cli_calls import call
+from dimix.training import DivergedError
 
 SMALL = ["reproduce", "--dataset", "digits", "--latent-dim", "2", "--epochs", "2"]
 
@@ -88,6 +89,18 @@ def test_stopping_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     code, output = call(*SMALL, "--out", tmp_path)
     assert code == 130
     assert "the same command goes on" in output
+
+
+def test_a_diverged_training_is_no_fault_of_the_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def diverge(*_: object) -> None:
+        raise DivergedError(3, "the loss became nan")
+
+    monkeypatch.setattr("dimix.experiments.reproduce", diverge)
+    code, output = call(*SMALL, "--out", tmp_path)
+    assert code == 1
+    assert "dimix: training diverged in epoch 4" in output
 
 
 def test_report_of_nothing_is_refused(tmp_path: Path) -> None:

@@ -247,9 +247,10 @@ def _number(value: Any) -> float | None:
     """
     if value is None or (isinstance(value, float) and np.isnan(value)):
         return float("nan")
+    if isinstance(value, str):
+        return float(value) if is_number(value) else None
     try:
-        is_other = hasattr(value, "isoformat") or (isinstance(value, str) and "_" in value)
-        return None if is_other else float(value)
+        return None if hasattr(value, "isoformat") else float(value)
     except OverflowError:
         return math.inf if value > 0 else -math.inf
     except (TypeError, ValueError):

@@ -184,12 +184,12 @@ class DeepInfiniteMixture(FittedInfiniteMixture):
         self.component_labels_ = np.arange(self._truncation)
         mover, columns = self._mover(rows, second), self._columns(scorer)
         joint = replace(self._step(training, JOINT, second), before=first, callbacks=[mover])
-        history += _after(first, train(self.model_, rows, joint, x_val, columns))
+        history += _counted_on(joint, train(self.model_, rows, joint, x_val, columns))
         self.moves_ = mover.moves
         if third:
             self.model_.unmoved = unmoved_last
             finish = replace(self._step(training, FINISH, third), before=first + second)
-            history += _after(first + second, train(self.model_, rows, finish, x_val, columns))
+            history += _counted_on(finish, train(self.model_, rows, finish, x_val, columns))
         self._settle(rows)
         self._warn_of_collapse(rows)
         return history
@@ -357,6 +357,6 @@ class DeepInfiniteMixture(FittedInfiniteMixture):
         return replace(tree, trained_n_eff=end, are_kept=self._keeps_clusters)
 
 
-def _after(epochs: int, history: list[dict[str, float]]) -> list[dict[str, float]]:
-    """The history of a training that follows so many epochs."""
-    return [row | {"epoch": row["epoch"] + epochs} for row in history]
+def _counted_on(training: Training, history: list[dict[str, float]]) -> list[dict[str, float]]:
+    """The history of a training, its epochs counted on from those before it."""
+    return [row | {"epoch": row["epoch"] + training.before} for row in history]

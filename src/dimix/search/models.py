@@ -51,11 +51,6 @@ SPACES: Mapping[str, Space] = MappingProxyType(
 What trades the bound for better clusters, as `prior_weight` and `sharpness` do, is in none: the
 score would choose 1.
 """
-NOT_SEARCHED = (
-    *("likelihood", "random_state", "checkpoint_dir", "progress", "logger"),
-    *("warm_start", "verbose", "verbose_interval", "device", "devices", "num_nodes"),
-)
-"""What is the same in all trials: scores under different likelihoods cannot be compared."""
 OF_EACH_TRIAL = {
     "random_state": "give seed in place of it",
     "checkpoint_dir": "a trial is trained at once",
@@ -63,6 +58,11 @@ OF_EACH_TRIAL = {
     "logger": "trials would be mixed in it",
 }
 """What cannot be given to all trials alike, and why."""
+NOT_SEARCHED = (
+    *("likelihood", *OF_EACH_TRIAL),
+    *("warm_start", "verbose", "verbose_interval", "device", "devices", "num_nodes"),
+)
+"""What no search varies: scores under different likelihoods cannot be compared."""
 FAILURES = (
     DivergedError,
     ValueError,

@@ -8,13 +8,12 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Float64, Int64
 from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight
 
 from dimix.mixture.estimator.arguments import (
-    blur_of,
     check_none_in_blocks,
     check_number,
     check_parameters,
@@ -37,6 +36,7 @@ from dimix.mixture.estimator.rows import (
     reduced,
     sample_of,
     total_weight,
+    warn_of_blur,
     warn_of_small_scale,
 )
 from dimix.mixture.estimator.seen import Seen
@@ -281,7 +281,7 @@ class DirichletProcessGaussianMixture(FittedMixture):
         rows = Rows(x, None if var is None else check_var(var, x))
         check_range(x, len(x), "X")
         if reset:
-            _warn_of_blur(x, "X")
+            warn_of_blur(x, "X")
         if sample_weight is None:
             return rows
         weights = _check_sample_weight(sample_weight, x, dtype=np.float64, ensure_non_negative=True)
@@ -360,7 +360,7 @@ class DirichletProcessGaussianMixture(FittedMixture):
         check_prior(self, seen.sample.shape[1])
         covariance = reduced(seen.moments.covariance, self.covariance_type)
         warn_of_small_scale(covariance, self.reg_covar)
-        _warn_of_blur(seen.sample, f"a sample of {blocks.name}")
+        warn_of_blur(seen.sample, f"a sample of {blocks.name}")
         rows, centre = Rows(seen.sample), seen.moments.mean
         encoding = self._encoding_of(Seen(centre, covariance, rows, seen.n_rows), rng)
         self.n_features_in_ = len(centre)
@@ -460,9 +460,3 @@ class DirichletProcessGaussianMixture(FittedMixture):
         self.hierarchy_ = from_first(build)
         auto = self.coarsening == "auto"
         return self.cut("auto") if auto else self.cut(n_eff=float(self.coarsening))
-
-
-def _warn_of_blur(x: Float[np.ndarray, "n D"], name: str) -> None:
-    """Warn of a column so far from 0 that float32 has lost what tells rows apart."""
-    if x.dtype == np.float32 and (blurred := blur_of(x, name)):
-        warnings.warn(blurred, stacklevel=4)

@@ -45,7 +45,6 @@ OF_ANOTHER = ("hierarchy_", "moves_", "converged_", "n_iter_", "lower_bound_", "
 FAR = 100.0
 """Deviations of a component, as one column tells them, whose square float32 blurs too much."""
 
-
 Asked = TypeVar("Asked", bound=Callable[..., Any])
 
 
@@ -179,13 +178,12 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     def log_responsibilities(self, z: Float[Tensor, "N D"]) -> Float[Tensor, "N K"]:
         """Log responsibilities of a tensor of rows, differentiable in z and in its dtype."""
         check_is_fitted(self)
-        phi = self.posterior_.features(z.to(self._dtype_for(self.posterior_.centred(z))))
+        phi = self.posterior_.features(z.to(self._dtype_for(z)))
         return self.posterior_.log_responsibilities(phi).to(z.dtype)
 
     def _log_responsibilities(self, X: Any) -> Float[Tensor, "N K"]:
         z, posterior = self._checked(X), self.posterior_
-        centred = posterior.centred(z.double())
-        centred = centred.to(self._dtype_for(centred.to(z.dtype)))
+        centred = posterior.centred(z.to(self._dtype_for(z)))
         device = device_of(self.device)
         if self._has_gaps(z):
             family = FullCovariance(z.shape[1])
@@ -196,13 +194,13 @@ class FittedMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
             [posterior.log_responsibilities(phi).to("cpu", z.dtype) for _, phi in chunks]
         )
 
-    def _dtype_for(self, centred: Float[Tensor, "N D"]) -> torch.dtype:
+    def _dtype_for(self, z: Float[Tensor, "N D"]) -> torch.dtype:
         """For products with Φ of these rows: float64 where some are too far for float32."""
-        dtype = torch.promote_types(centred.dtype, self._dtype)
-        if dtype == torch.float64 or not len(centred):
+        dtype, posterior = torch.promote_types(z.dtype, self._dtype), self.posterior_
+        if dtype == torch.float64 or not len(z):
             return dtype
-        posterior = self.posterior_
-        most = centred.detach().abs().nan_to_num().amax(0).double().cpu().diag()
+        distance = posterior.centred(z.detach()).abs().nan_to_num()
+        most = distance.amax(0).double().cpu().diag()
         below, here, above = (
             posterior.logits(posterior.family.features(z)) for z in (-most, 0 * most, most)
         )

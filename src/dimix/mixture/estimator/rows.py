@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Float64
 from numpy.typing import NDArray
 
-from dimix.mixture.estimator.arguments import MATRICES
+from dimix.mixture.estimator.arguments import MATRICES, blur_of
 from dimix.mixture.inference.distributed import all_reduce_, gather, largest
 from dimix.mixture.inference.overview import SAMPLE_ROWS
 
@@ -124,6 +124,12 @@ def warn_of_small_scale(covariance: Float64[np.ndarray, "*DD"], reg_covar: float
             "smaller reg_covar, or rescale the columns",
             stacklevel=4,
         )
+
+
+def warn_of_blur(x: Float[np.ndarray, "n D"], name: str) -> None:
+    """Warn of a column so far from 0 that float32 has lost what tells rows apart."""
+    if x.dtype == np.float32 and (blurred := blur_of(x, name)):
+        warnings.warn(blurred, stacklevel=4)
 
 
 def product_dtype(
