@@ -9,7 +9,7 @@ from benchmarks.record import read
 
 TIMINGS = ("iteration", "time_to_bound", "scaling", "ranks")
 """Parts that need a quiet machine."""
-PARTS = (*TIMINGS, "bounds", "recovery", "peers")
+PARTS = (*TIMINGS, "bounds", "recovery", "coarsening", "peers")
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ SECTIONS = {
     "time_to_bound": "Time to scikit-learn's final bound",
     "bounds": "Final bound",
     "recovery": "True number of clusters",
+    "coarsening": "Clusters of several components",
     "scaling": "Rows on disk",
     "ranks": "Two processes",
     "peers": "Other packages",

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from benchmarks.mixture import (
     bounds,
+    coarsening,
     iteration,
     peers,
     ranks,
@@ -55,6 +56,22 @@ def test_time_to_bound_is_before_the_end() -> None:
     case = time_to_bound.case("uniform square", 1, rows=500)
     assert case["ours_bound"] == pytest.approx(case["ours_bound_as_reported"], rel=1e-9)
     assert 0 < case["ours_seconds_to_that_bound"] <= case["ours_seconds_in_all"]
+
+
+@pytest.mark.parametrize("name", coarsening.SHAPES)
+def test_shapes_are_drawn_by_their_seed(name: str) -> None:
+    (x, labels), (again, _) = (
+        coarsening.SHAPES[name](np.random.RandomState(3), 1000) for _ in range(2)
+    )
+    np.testing.assert_array_equal(x, again)
+    assert len(x) == len(labels)
+    assert f"{len(set(labels))} " == name[: name.index(" ") + 1]
+
+
+def test_coarsening_is_told_of_one_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coarsening, "SEEDS", 1)
+    case = coarsening.case("4 squares", 400)
+    assert (case["clusters"], case["nmi"]) == ([4], [pytest.approx(1, abs=0.01)])
 
 
 def test_bounds_are_judged() -> None:

@@ -11,6 +11,7 @@ from scipy.cluster.hierarchy import dendrogram, is_monotonic, is_valid_linkage
 from torch import Tensor
 
 import oracles
+from dimix import DirichletProcessGaussianMixture
 from dimix.mixture import FeatureChunks, FullCovariance, collect, fit_batch, update
 from dimix.mixture.families import TiedCovariance
 from dimix.mixture.hierarchy import Clusters, Hierarchy, build_hierarchy, merge_tree, pool
@@ -155,6 +156,20 @@ def test_even_heights_have_no_clear_gap() -> None:
     assert not tree.gap.clear
     assert "no clear number of clusters" in tree.gap.diagnosis
     assert "fewer rows" not in tree.gap.diagnosis
+
+
+def test_one_cluster_counts_half_as_wide() -> None:
+    """Down to F log F rows, where the tree ends, is 9.14 in height."""
+    for height, n_clusters in ((3.2, 3), (2.9, 1)):
+        assert chain([height, height]).gap.n_clusters == n_clusters
+
+
+def test_a_grid_of_many_clusters_is_not_one() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(25, size=4000)
+    rows = 7 * np.column_stack([labels // 5, labels % 5]) + rng.normal(size=(4000, 2))
+    mixture = DirichletProcessGaussianMixture(coarsening="auto", random_state=0).fit(rows)
+    assert (mixture.n_clusters_, mixture.hierarchy_.gap.clear) == (25, True)
 
 
 def test_a_tree_of_fewer_rows_begins_with_what_paid_at_more() -> None:

@@ -107,8 +107,9 @@ class Hierarchy:
 
         N_eff is looked at from N down to F log F: with fewer rows, the numbers that describe a
         component cost more than any but the largest misfit, and everything merges. The ends
-        count as heights, so that one cluster and one a component are allowed answers. Of fewer
-        than F log F rows, components stay clusters.
+        count as heights, so that one cluster and one a component are allowed answers; but one
+        cluster counts half as wide, since all data end as that. Of fewer than F log F rows,
+        components stay clusters.
 
         Rows that were brought apart are not put together again for want of rows: the gap begins
         above ``trained_n_eff``; the one that holds it counts as twice as wide, and is chosen
@@ -129,6 +130,7 @@ class Hierarchy:
         begins_above = ends[:-1] <= trained
         widths = np.where(begins_above, np.diff(ends), 0.0)
         weighed, holding = widths.copy(), int(begins_above.sum()) - 1
+        weighed[-1] /= 2
         if self.trained_n_eff:
             weighed[holding] *= 2
         chosen = holding if self.are_kept else int(weighed.argmax())
