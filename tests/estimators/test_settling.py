@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Independent, Normal
 
-from dimix.estimators.settling import overcomplete, settle
+from dimix.estimators.settling import most_used, overcomplete, settle
 from dimix.mixture import Hierarchy
 from dimix.models import DeepInfiniteMixture
 from dimix.nets import MLP
@@ -47,6 +47,17 @@ def settled(model: DeepInfiniteMixture, x: Tensor, kept_at: float | None) -> Hie
     latents = posteriors(model, x)
     fitted = overcomplete(latents, 12, weight=2.0, seed=1)
     return settle(model, x, fitted, latents, MIXED, weight=2.0, kept_at=kept_at)
+
+
+@pytest.mark.parametrize(
+    ("most", "chosen"), [(1, [3]), (2, [1, 3]), (3, [0, 1, 3]), (4, [0, 1, 3])]
+)
+def test_latents_that_tell_nothing_are_not_mixed(most: int, chosen: list[int]) -> None:
+    scale = torch.tensor([0.1, 1.0, 0.01, 2.0])
+    mean = scale * torch.randn(N, 4, generator=torch.Generator().manual_seed(0))
+    var = torch.tensor([0.9, 0.1, 1.0, 0.1]).expand(N, 4)
+    assert most_used((mean, var), most).nonzero()[:, 0].tolist() == chosen
+    assert most_used((torch.zeros(N, 4), var), most).sum() == 1
 
 
 @pytest.mark.parametrize("n_components", [2, 3])

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import torch
 from jaxtyping import Bool
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from dimix import models
@@ -36,7 +36,7 @@ from dimix.estimators.recipe import (
     Recipe,
     views_of_table,
 )
-from dimix.estimators.settling import overcomplete, settle, tell_nothing
+from dimix.estimators.settling import most_used, overcomplete, settle, tell_nothing
 from dimix.mixture import MOVES, FullCovariance, Hierarchy, MixturePosterior
 from dimix.mixture.estimator.arguments import check_moves, check_number
 from dimix.models.vae import Augment
@@ -71,9 +71,9 @@ class DeepInfiniteMixture(FittedInfiniteMixture):
     Parameters, besides those of `DeepEstimator`:
         n_components: T, the most components there may be; n_clusters, if that is more.
         n_clusters: None finds the number of clusters; a number gives it beforehand.
-        mixture_dim: of how many latents the mixture is, those that the pre-training uses most;
-            all, if there are no more. The others keep N(0, I). Each of them would add to the
-            numbers that describe a component, and so to N_eff, though it told nothing.
+        mixture_dim: the most latents that the mixture is of, those that the pre-training uses
+            most; none that it does not use. The others keep N(0, I). Each of them would add to
+            the numbers that describe a component, and so to N_eff, though it told nothing.
         coarsening: N_eff, with how many rows' worth of trust a Gaussian shape is taken. "auto"
             trains with 900 rows for each number that describes a component, which may be more
             than there are, and in the end with those that there are, within 30 to 75 (of a
@@ -179,7 +179,7 @@ class DeepInfiniteMixture(FittedInfiniteMixture):
         self.model_.prior_weight = float(self.pretrain_prior_weight)
         self.model_.unmoved, unmoved_last = self._unmoved
         history = train(self.model_, rows, self._step(training, PRETRAINING, first), x_val)
-        self.mixed_latents_ = self._most_used(rows)
+        self.mixed_latents_ = most_used(posteriors(self.model_, rows), self.mixture_dim).numpy()
         self.model_.give_mixture(self._mixture(rows), self.views, self.prior_weight)
         self.component_labels_ = np.arange(self._truncation)
         mover, columns = self._mover(rows, second), self._columns(scorer)
@@ -193,13 +193,6 @@ class DeepInfiniteMixture(FittedInfiniteMixture):
         self._settle(rows)
         self._warn_of_collapse(rows)
         return history
-
-    def _most_used(self, rows: Tensor) -> NDArray[np.bool_]:
-        """The `mixture_dim` latents whose means vary most, [D]."""
-        spread = posteriors(self.model_, rows)[0].var(0, correction=0).numpy()
-        chosen = np.zeros(self.latent_dim, dtype=np.bool_)
-        chosen[np.argsort(-spread, kind="stable")[: self.mixture_dim]] = True
-        return chosen
 
     def _mover(self, rows: Tensor, epochs: int) -> MoveComponents:
         """What happens to the components between epochs of the joint training."""

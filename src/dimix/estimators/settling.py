@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
@@ -20,8 +21,25 @@ from dimix.training.moves import posteriors
 
 Latents = tuple[Float[Tensor, "N D"], Float[Tensor, "N D"]]
 """Mean and variance of q(z | x) of every row."""
+USED = 5e-3
+"""Share of a latent's variance that its means have, from which on it is used."""
 TELLS = 1e-4
 """Latents whose means vary by less than this share of their variances tell nothing about X."""
+
+
+def most_used(latents: Latents, most: int) -> Bool[Tensor, " D"]:
+    """The latents whose means vary most, at most so many and no unused ones; one in any case.
+
+    An unused latent tells nothing about X, but each component would have to be told of it.
+    """
+    mean, var = latents
+    spread = mean.var(0, correction=0)
+    used = spread >= USED * (spread + var.mean(0))
+    n_chosen = min(max(int(used.sum()), 1), most)
+    by_spread = spread.where(used, -1.0).argsort(descending=True, stable=True)
+    chosen = torch.zeros_like(used)
+    chosen[by_spread[:n_chosen]] = True
+    return chosen
 
 
 def overcomplete(
