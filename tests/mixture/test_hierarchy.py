@@ -194,9 +194,9 @@ def test_a_clear_gap_begins_above_the_n_eff_that_was_trained_with() -> None:
     assert set(trained.cut("auto")) == set(range(4))
 
 
-def test_the_gap_around_the_n_eff_of_training_counts_as_twice_as_wide() -> None:
+def test_of_a_gap_counts_what_lies_above_the_n_eff_of_training() -> None:
     tree = chain([0.1, 2.0, 3.4, 5.5])
-    for height, n_clusters in ((1.0, 4), (2.4, 3), (3.5, 2)):
+    for height, n_clusters in ((1.0, 4), (2.4, 4), (3.5, 4), (5.4, 2)):
         trained = replace(tree, trained_n_eff=1e5 * math.exp(-height))
         assert trained.gap.n_clusters == n_clusters
         assert trained.gap.diagnosis.startswith(f"{n_clusters} clusters")

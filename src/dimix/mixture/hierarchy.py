@@ -111,9 +111,9 @@ class Hierarchy:
         cluster counts half as wide, since all data end as that. Of fewer than F log F rows,
         components stay clusters.
 
-        Rows that were brought apart are not put together again for want of rows: the gap begins
-        above ``trained_n_eff``; the one that holds it counts as twice as wide, and is chosen
-        where none is clear, or where its clusters ``are_kept``.
+        Rows that were brought apart are not put together again for want of rows: below
+        ``trained_n_eff`` nothing counts. The gap that holds it is chosen where none is clear, or
+        where its clusters ``are_kept``.
         """
         ends = self._gap_ends()
         chosen, clear = self._chosen(ends)
@@ -127,14 +127,11 @@ class Hierarchy:
     def _chosen(self, ends: Float64[np.ndarray, " ends"]) -> tuple[int, bool]:
         """Which of the gaps between ``ends`` it is, and whether it is clear."""
         trained = max(math.log(self.n_rows / max(self.trained_n_eff, 1.0)), 0.0)
-        begins_above = ends[:-1] <= trained
-        widths = np.where(begins_above, np.diff(ends), 0.0)
-        weighed, holding = widths.copy(), int(begins_above.sum()) - 1
-        weighed[-1] /= 2
-        if self.trained_n_eff:
-            weighed[holding] *= 2
-        chosen = holding if self.are_kept else int(weighed.argmax())
-        clear = bool(widths[chosen] >= CLEAR_GAP)
+        holding = int((ends[:-1] <= trained).sum()) - 1
+        counted = np.diff(np.minimum(ends, trained))
+        counted[-1] /= 2
+        chosen = holding if self.are_kept else int(counted.argmax())
+        clear = bool(np.diff(ends)[chosen] >= CLEAR_GAP)
         return holding if self.trained_n_eff and not clear else chosen, clear
 
     def _gap_ends(self) -> Float64[np.ndarray, " ends"]:
