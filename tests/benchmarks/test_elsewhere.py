@@ -78,6 +78,13 @@ def test_each_class_of_the_uneven_digits_is_smaller_than_the_one_before():
     assert (np.diff(counts) < 0).all()
 
 
+@pytest.mark.parametrize(("classes", "columns"), [(8, 5), (25, 10), (40, 30)])
+def test_blobs_are_of_as_many_classes_as_their_name_says(classes, columns):
+    made = data.DATA_SETS[f"{classes} blobs"]()
+    assert made.train.shape[1] == columns
+    assert len(np.unique(made.train_labels)) == len(np.unique(made.test_labels)) == classes
+
+
 def test_characters_are_the_same_each_time():
     first, again = data.characters(), data.characters()
     np.testing.assert_array_equal(first.train, again.train)
