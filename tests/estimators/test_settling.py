@@ -57,7 +57,7 @@ def test_latents_that_tell_nothing_are_not_mixed(most: int, chosen: list[int]) -
     mean = scale * torch.randn(N, 4, generator=torch.Generator().manual_seed(0))
     var = torch.tensor([0.9, 0.1, 1.0, 0.1]).expand(N, 4)
     assert most_used((mean, var), most).nonzero()[:, 0].tolist() == chosen
-    assert most_used((torch.zeros(N, 4), var), most).sum() == 1
+    assert most_used((torch.zeros(N, 4), var), most).sum() == most  # none is used yet
 
 
 @pytest.mark.parametrize("n_components", [2, 3])

@@ -72,7 +72,7 @@ class DeepInfiniteMixture(FittedInfiniteMixture):
         n_components: T, the most components there may be; n_clusters, if that is more.
         n_clusters: None finds the number of clusters; a number gives it beforehand.
         mixture_dim: the most latents that the mixture is of, those that the pre-training uses
-            most; none that it does not use. The others keep N(0, I). Each of them would add to
+            most, and none that it leaves unused. The others keep N(0, I). Each of them would add to
             the numbers that describe a component, and so to N_eff, though it told nothing.
         coarsening: N_eff, with how many rows' worth of trust a Gaussian shape is taken. "auto"
             trains with 900 rows for each number that describes a component, which may be more

@@ -28,17 +28,18 @@ TELLS = 1e-4
 
 
 def most_used(latents: Latents, most: int) -> Bool[Tensor, " D"]:
-    """The latents whose means vary most, at most so many and no unused ones; one in any case.
+    """The latents whose means vary most, at most so many, and no unused ones if any is used.
 
-    An unused latent tells nothing about X, but each component would have to be told of it.
+    An unused latent tells nothing about X, and yet adds to the numbers of each component.
     """
     mean, var = latents
     spread = mean.var(0, correction=0)
     used = spread >= USED * (spread + var.mean(0))
-    n_chosen = min(max(int(used.sum()), 1), most)
+    if not used.any():
+        used = torch.ones_like(used)
     by_spread = spread.where(used, -1.0).argsort(descending=True, stable=True)
     chosen = torch.zeros_like(used)
-    chosen[by_spread[:n_chosen]] = True
+    chosen[by_spread[: min(int(used.sum()), most)]] = True
     return chosen
 
 
