@@ -13,8 +13,9 @@ from torch import Tensor
 import oracles
 from dimix import DirichletProcessGaussianMixture
 from dimix.mixture import FeatureChunks, FullCovariance, collect, fit_batch, update
+from dimix.mixture.descent import Clusters, build_hierarchy, merge_tree
 from dimix.mixture.families import TiedCovariance
-from dimix.mixture.hierarchy import Clusters, Hierarchy, build_hierarchy, merge_tree, pool
+from dimix.mixture.hierarchy import Hierarchy, pool
 from dimix.mixture.moves.merging import MergeTable
 from dimix.mixture.moves.partition import Partition, SharedRows, Survey, survey
 from dimix.mixture.moves.search import improve

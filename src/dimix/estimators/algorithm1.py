@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dimix import models
-from dimix.estimators.base import DeepClusterer, estimator
+from dimix.estimators.base import estimator
+from dimix.estimators.clusterer import DeepClusterer
 from dimix.estimators.gmvae import GMVAE
 from dimix.mixture.estimator.arguments import check_choice, check_number
 from dimix.models.algorithm1 import Gumbel

@@ -19,7 +19,6 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
-    ClusterMixin,
     TransformerMixin,
 )
 from sklearn.utils import check_array, check_random_state
@@ -48,7 +47,6 @@ from dimix.mixture.estimator.arguments import (
 from dimix.mixture.inference.distributed import check_same, from_first, in_use, together
 from dimix.nets import Architecture, Likelihood, networks, set_units, suited
 from dimix.training import (
-    CHUNK,
     EVALUATION,
     Device,
     Fixed,
@@ -56,7 +54,6 @@ from dimix.training import (
     Ranks,
     Scorer,
     Training,
-    as_float,
     as_numbers,
     average_terms,
     check_device,
@@ -320,82 +317,3 @@ class DeepEstimator(
     def score(self, X: ArrayLike, y: object = None) -> float:
         """The mean bound on log p(x), nats per sample; higher is better."""
         return sum(self.bound_terms(X).values())
-
-
-class LikelihoodMixin:
-    """For models whose likelihood can be bounded by importance weights."""
-
-    model_: Any
-    seed_: int
-    latent_dim: int
-    _rows: Callable[[ArrayLike], Tensor]
-
-    def score_samples(self, X: ArrayLike, n_draws: int = 32) -> Array:
-        """A bound on log p(x) of each sample in nats, the tighter the more draws of z: [N]."""
-        rows, device = self._rows(X), device_of(self.model_)
-        check_number("n_draws", n_draws, low=1, integer=True)
-        generator = torch.Generator().manual_seed(epoch_seed(self.seed_, 0, EVALUATION))
-        noise = torch.randn(n_draws, self.latent_dim, generator=generator).to(device)
-        with torch.inference_mode():
-            parts = [
-                self.model_.log_likelihood(as_float(part).to(device), noise).cpu()
-                for part in rows.split(max(1, CHUNK // n_draws))
-            ]
-        likelihood: Array = torch.cat(parts).double().numpy()
-        return likelihood
-
-
-@estimator
-class DeepClusterer(ClusterMixin, DeepEstimator):  # type: ignore[misc]
-    """A deep model whose latent is a mixture: it also predicts, and samples by cluster.
-
-    Attributes, besides those of `DeepEstimator`:
-        labels_: the training samples' clusters, [N], as the fit found them.
-    """
-
-    _answers: ClassVar[tuple[str, ...]] = ("history_", "labels_")
-
-    def fit(
-        self,
-        X: Any,
-        y: object = None,
-        *,
-        X_val: ArrayLike | None = None,
-        scorer: Callable[[Self], dict[str, float]] | None = None,
-    ) -> Self:
-        """Train on `X` as `DeepEstimator.fit` does, and label it."""
-        super().fit(X, X_val=X_val, scorer=scorer)
-        self.labels_ = self.predict(X)
-        return self
-
-    def predict_proba(self, X: ArrayLike) -> Array:
-        """Cluster probabilities, [N, K]."""
-        check_is_fitted(self, "model_")
-        rows, device = self._rows(X), device_of(self.model_)
-        return in_chunks(self.model_.log_assignments, rows, device).exp().clamp(max=1).numpy()
-
-    def predict(self, X: ArrayLike) -> NDArray[np.int64]:
-        """The most probable cluster of each sample, [N]."""
-        labels: NDArray[np.int64] = self.predict_proba(X).argmax(1)
-        return labels
-
-    def sample(
-        self, n_samples: int = 1, cluster: int | None = None
-    ) -> tuple[Array, NDArray[np.int64]]:
-        """Draw samples (means of p(x | z)) and their clusters; all of one, if it is given."""
-        check_is_fitted(self, "model_")
-        check_number("n_samples", n_samples, low=1, integer=True)
-        generator = torch.Generator().manual_seed(self.seed_)
-        weights = torch.from_numpy(self.cluster_weights()).float()
-        if cluster is None:
-            y = torch.multinomial(weights, n_samples, replacement=True, generator=generator)
-        else:
-            check_choice("cluster", cluster, tuple(range(len(weights))))
-            y = torch.full((n_samples,), int(cluster))
-        with torch.inference_mode():
-            z = self.model_.sample_latent(y, generator)
-        return self.inverse_transform(z.numpy()), y.numpy()
-
-    def cluster_weights(self) -> NDArray[np.float64]:
-        """Mixing weights, [K]."""
-        raise NotImplementedError  # abstract

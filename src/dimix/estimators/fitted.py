@@ -7,7 +7,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from dimix.estimators.base import Array, DeepClusterer, LikelihoodMixin
+from dimix.estimators.base import Array
+from dimix.estimators.clusterer import DeepClusterer
+from dimix.estimators.likelihood import LikelihoodMixin
 from dimix.mixture import Hierarchy, MixturePosterior
 from dimix.mixture.estimator.arguments import check_choice, check_number
 from dimix.mixture.hierarchy import pool

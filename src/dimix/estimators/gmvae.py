@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dimix import models
-from dimix.estimators.base import DeepClusterer, estimator
+from dimix.estimators.base import estimator
+from dimix.estimators.clusterer import DeepClusterer
 from dimix.mixture.estimator.arguments import check_number
 
 

@@ -4,7 +4,8 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from dimix import models
-from dimix.estimators.base import Array, DeepEstimator, LikelihoodMixin, estimator
+from dimix.estimators.base import Array, DeepEstimator, estimator
+from dimix.estimators.likelihood import LikelihoodMixin
 from dimix.mixture.estimator.arguments import check_number
 
 

@@ -33,6 +33,7 @@ All parameters and statistics are float64; Φ, L and R have the dtype of the dat
 """
 
 from dimix.mixture.concentration import GammaConcentration
+from dimix.mixture.descent import Clusters, build_hierarchy
 from dimix.mixture.estimator.dirichlet_process import DirichletProcessGaussianMixture
 from dimix.mixture.families import (
     DiagonalCovariance,
@@ -42,7 +43,7 @@ from dimix.mixture.families import (
     SphericalCovariance,
     TiedCovariance,
 )
-from dimix.mixture.hierarchy import Clusters, Hierarchy, build_hierarchy
+from dimix.mixture.hierarchy import Hierarchy
 from dimix.mixture.inference.batch import FitResult, collect, fit_batch, sweep
 from dimix.mixture.inference.blocks import Blocks, blocks_of
 from dimix.mixture.inference.chunks import FeatureChunks

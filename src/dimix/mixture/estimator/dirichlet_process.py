@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight
 
+from dimix.mixture.descent import hierarchy_of_stream
 from dimix.mixture.estimator.arguments import (
     check_none_in_blocks,
     check_number,
@@ -40,7 +41,7 @@ from dimix.mixture.estimator.rows import (
     warn_of_small_scale,
 )
 from dimix.mixture.estimator.seen import Seen
-from dimix.mixture.hierarchy import Hierarchy, hierarchy_of_stream
+from dimix.mixture.hierarchy import Hierarchy
 from dimix.mixture.inference.batch import sweep
 from dimix.mixture.inference.blocks import Blocks, blocks_of, check_range, is_read_in_blocks
 from dimix.mixture.inference.distributed import check_same, from_first, in_use, is_first, together

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
+from dimix.mixture.descent import build_hierarchy, merge_tree
 from dimix.mixture.estimator.rows import Rows
 from dimix.mixture.families import FullCovariance
 from dimix.mixture.gaps.diagonal import mean_imputed
@@ -23,7 +24,7 @@ from dimix.mixture.gaps.full import (
     log_responsibilities,
     sweep_patterns,
 )
-from dimix.mixture.hierarchy import Hierarchy, build_hierarchy, merge_tree
+from dimix.mixture.hierarchy import Hierarchy
 from dimix.mixture.inference.chunks import CHUNK_BYTES, FeatureChunks
 from dimix.mixture.moves.partition import SHARED, SHARED_BYTES, Partition, SharedRows
 from dimix.mixture.moves.search import LEAST_GAIN, ImprovedFit, Move, improve
