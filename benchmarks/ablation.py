@@ -109,7 +109,7 @@ class WithRefits(DeepInfiniteMixture):
         """As the default's, without a finish."""
         return *super().n_epochs(n_rows, images=images)[:2], 0
 
-    def _mover(self, rows: Tensor, epochs: int) -> MoveComponents:
+    def _mover(self, rows: Tensor, *further: Any) -> MoveComponents:
         return _Refits(self, rows)
 
 

@@ -23,12 +23,15 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from dimix import models
+from dimix.data.neighbours import Neighbours
 from dimix.data.views import Jitter, RandomWarp, check_augment
 from dimix.estimators.base import estimator
 from dimix.estimators.fitted import FittedInfiniteMixture
 from dimix.estimators.recipe import (
     IMAGES,
+    NEIGHBOURS,
     ROUNDS,
+    STAND_INS,
     TABLES,
     UNMOVED,
     UNMOVED_LAST,
@@ -56,7 +59,7 @@ from dimix.training.moves import Coarsening, MoveComponents, posteriors, posteri
 
 PRETRAINING, JOINT, FINISH = "pretraining", "joint", "finish"
 SHAPE_PRETRAINING = (
-    *("latent_dim", "likelihood", "architecture", "sample_shape", "augment"),
+    *("latent_dim", "likelihood", "architecture", "sample_shape", "augment", "n_neighbors"),
     "pretrain_prior_weight",
 )
 """What the pre-training depends on, besides data, seed, epochs and Adam."""
@@ -83,6 +86,8 @@ class DeepInfiniteMixture(FittedInfiniteMixture):
             warps of images; for tables noise that goes half as far as neighbours are, or the
             whole way where there are few rows) or None. Of images, half are left as they are in
             the fourth step; for "conv" and networks of one's own, a quarter before.
+        n_neighbors: the neighbours of each sample that stand for it in half of its views before
+            the fourth step. "auto" is 5 of images, and 0, none, of tables and without views.
         views: copies of each sample that a training pass sees.
         sharpness: τ of q(c) = softmax(τ L) in training; 1 is the exact bound's.
         prior_weight: weight of the prior's terms in the joint training, from 1 up.
@@ -109,6 +114,7 @@ class DeepInfiniteMixture(FittedInfiniteMixture):
     mixture_dim: int = 10
     coarsening: float | Literal["auto"] = "auto"
     augment: Augment | Literal["auto"] | None = "auto"
+    n_neighbors: int | Literal["auto"] = "auto"
     views: int = 1
     sharpness: float = 3.0
     prior_weight: float = 1.5
@@ -139,6 +145,8 @@ class DeepInfiniteMixture(FittedInfiniteMixture):
             raise ValueError(f'augment must be a callable, "auto" or None; found {self.augment!r}')
         if self.n_clusters is not None:
             check_number("n_clusters", self.n_clusters, low=1, integer=True, besides="None")
+        if self.n_neighbors != "auto":
+            check_number("n_neighbors", self.n_neighbors, low=0, integer=True, besides="'auto'")
         check_moves(self.moves)
 
     def _checked(self, X: Any, X_val: ArrayLike | None) -> tuple[Tensor, Tensor | None]:
@@ -162,6 +170,13 @@ class DeepInfiniteMixture(FittedInfiniteMixture):
             return RandomWarp() if self._of_images else views_of_table(rows)
         return self.augment
 
+    def _neighbours(self, rows: Tensor) -> Neighbours | None:
+        """Which of these flat rows stand for which before the finish."""
+        number = self.n_neighbors
+        if number == "auto":
+            number = NEIGHBOURS if self._of_images and self.augment is not None else 0
+        return Neighbours.among(rows, int(number), STAND_INS)
+
     @property
     def _unmoved(self) -> tuple[float, float]:
         """The share of the samples that networks see as they are, before the finish and in it."""
@@ -174,7 +189,8 @@ class DeepInfiniteMixture(FittedInfiniteMixture):
         self.model_.augment = self._augment(rows)
         if callable(self.augment):
             check_augment(self.augment, as_float(rows[:2]).unflatten(1, self.sample_shape_))
-        training = replace(self._training(), schedule="linear")
+        neighbours = self._neighbours(rows)
+        training = replace(self._training(), schedule="linear", neighbours=neighbours)
         first, second, third = self.n_epochs(len(rows), images=self._of_images)
         self.model_.prior_weight = float(self.pretrain_prior_weight)
         self.model_.unmoved, unmoved_last = self._unmoved
@@ -182,24 +198,25 @@ class DeepInfiniteMixture(FittedInfiniteMixture):
         self.mixed_latents_ = most_used(posteriors(self.model_, rows), self.mixture_dim).numpy()
         self.model_.give_mixture(self._mixture(rows), self.views, self.prior_weight)
         self.component_labels_ = np.arange(self._truncation)
-        mover, columns = self._mover(rows, second), self._columns(scorer)
+        mover, columns = self._mover(rows, second, neighbours), self._columns(scorer)
         joint = replace(self._step(training, JOINT, second), before=first, callbacks=[mover])
         history += _counted_on(joint, train(self.model_, rows, joint, x_val, columns))
         self.moves_ = mover.moves
         if third:
             self.model_.unmoved = unmoved_last
-            finish = replace(self._step(training, FINISH, third), before=first + second)
+            finish = self._step(training, FINISH, third)
+            finish = replace(finish, before=first + second, neighbours=None)
             history += _counted_on(finish, train(self.model_, rows, finish, x_val, columns))
         self._settle(rows)
         self._warn_of_collapse(rows)
         return history
 
-    def _mover(self, rows: Tensor, epochs: int) -> MoveComponents:
+    def _mover(self, rows: Tensor, epochs: int, neighbours: Neighbours | None) -> MoveComponents:
         """What happens to the components between epochs of the joint training."""
         together = min(epochs, VIEWS_TOGETHER / math.ceil(len(rows) / self.batch_size))
         return MoveComponents(
             self.model_,
-            lambda epoch: self._judged(rows, epoch, min(epoch / together, 1.0)),
+            lambda epoch: self._judged(rows, epoch, min(epoch / together, 1.0), neighbours),
             self.seed_,
             kinds=self._kinds,
             fewest=self.n_clusters or 1,
@@ -207,7 +224,9 @@ class DeepInfiniteMixture(FittedInfiniteMixture):
             every=max(1, epochs // ROUNDS),
         )
 
-    def _judged(self, rows: Tensor, step: int, share: float = 1.0) -> tuple[Tensor, Tensor]:
+    def _judged(
+        self, rows: Tensor, step: int, share: float = 1.0, neighbours: Neighbours | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Mean and variance of the latents that moves, and the merges of the tree, are judged on.
 
         They are of a random view of each of a ``share`` of the rows, and of the others as they
@@ -219,7 +238,7 @@ class DeepInfiniteMixture(FittedInfiniteMixture):
         if self._views_are_noise:
             return posteriors(self.model_, rows)
         seed = epoch_seed(self.seed_, step, VIEWS)
-        return posteriors_of_views(self.model_, rows, seed, share)
+        return posteriors_of_views(self.model_, rows, seed, share, neighbours)
 
     def _columns(self, scorer: Scorer | None) -> Scorer:
         """The joint training's own columns of the history, before any further ones."""

@@ -5,7 +5,8 @@
 
 The prior is a part: with N(0, I) this is the plain VAE. With ``augment`` the encoder sees a
 random copy of x in training, the decoder reconstructs x itself, and the bound is that of the
-copies (V views of an object: the sum over them).
+copies (V views of an object: the sum over them). The copy may be of another sample that shows
+the same kind of thing.
 """
 
 import math
@@ -64,18 +65,23 @@ class VAE(Model):
         self.decoder = Decoder(decoder_body(architecture, shape, latent_dim), likelihood, shape)
         self.prior: StandardNormal | InfiniteMixture = StandardNormal(latent_dim)
 
-    def objective(self, x: Float[Tensor, "B P"]) -> Objective:
-        q: Independent[Normal] = self.encoder(self.views(x))
+    def objective(
+        self, x: Float[Tensor, "B P"], seen: Float[Tensor, "B P"] | None = None
+    ) -> Objective:
+        """As every model's; ``seen`` are the samples whose copies the encoder sees, x if None."""
+        q: Independent[Normal] = self.encoder(self.views(x, seen))
         of_prior = self.prior.terms(q)
         reconstruction = self.decoder(rsample(q, len(x))).log_prob(part_of(x)).sum(0)
         loss = -mean_over(reconstruction + self.prior_weight * bound(of_prior), len(x))
         return Objective(loss, {"reconstruction": reconstruction, **of_prior})
 
-    def views(self, x: Float[Tensor, "B P"]) -> Float[Tensor, "V b P"]:
-        """Random copies of each sample in training mode, the sample itself otherwise."""
+    def views(
+        self, x: Float[Tensor, "B P"], seen: Float[Tensor, "B P"] | None = None
+    ) -> Float[Tensor, "V b P"]:
+        """Random copies, of ``seen`` if given, in training mode; otherwise each sample itself."""
         if not self.training:
             return part_of(x)[None]
-        copies = self.copies(x)
+        copies = self.copies(x if seen is None else seen)
         if not self.unmoved:
             return copies
         stays = torch.rand(len(copies), len(x), 1, device=x.device) < self.unmoved

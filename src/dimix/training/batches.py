@@ -8,9 +8,13 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from dimix.data.neighbours import Neighbours
 from dimix.training.seeds import ORDER, epoch_seed
 
 CHUNK = 2048  # rows encoded or decoded at a time outside training
+
+Batch = tuple[Tensor, ...]
+"""Samples, and what is seen in place of each, where that may be another."""
 
 
 def as_float(x: Num[Tensor, "*B P"]) -> Float[Tensor, "*B P"]:
@@ -18,28 +22,37 @@ def as_float(x: Num[Tensor, "*B P"]) -> Float[Tensor, "*B P"]:
     return x.float() / 255 if x.dtype == torch.uint8 else x.float()
 
 
-class Rows(Dataset[Tensor]):
+class Rows(Dataset[Batch]):
     """Rows in memory that are indexed a batch at a time."""
 
     def __init__(self, x: Num[Tensor, "N P"]) -> None:
         self.x = x
 
-    def __getitem__(self, index: Tensor) -> Tensor:
-        return as_float(self.x[index])
+    def __getitem__(self, places: Batch) -> Batch:
+        return tuple(as_float(self.x[index]) for index in places)
 
     def __len__(self) -> int:
         return len(self.x)
 
 
-class EpochBatches(Sampler[Tensor]):
+class EpochBatches(Sampler[Batch]):
     """Index tensors of one epoch's batches, in an order drawn from (seed, epoch).
+
+    With ``neighbours``, a batch also has the places of what is seen in place of each row.
 
     A last batch of which a rank would have a single row, or none, joins the one before: of one
     row a network that normalises batches can make nothing.
     """
 
-    def __init__(self, n: int, batch_size: int, seed: int, n_ranks: int = 1) -> None:
-        self.n, self.seed, self.epoch = n, seed, 0
+    def __init__(
+        self,
+        n: int,
+        batch_size: int,
+        seed: int,
+        n_ranks: int = 1,
+        neighbours: Neighbours | None = None,
+    ) -> None:
+        self.n, self.seed, self.epoch, self.neighbours = n, seed, 0, neighbours
         whole, rest = divmod(n, batch_size)
         self.sizes = [batch_size] * whole + [rest] * (rest > 0)
         if whole and 0 < rest < 2 * n_ranks:
@@ -49,9 +62,13 @@ class EpochBatches(Sampler[Tensor]):
         """Lightning calls this at every epoch's start."""
         self.epoch = epoch
 
-    def __iter__(self) -> Iterator[Tensor]:
+    def __iter__(self) -> Iterator[Batch]:
         generator = torch.Generator().manual_seed(epoch_seed(self.seed, self.epoch, ORDER))
-        yield from torch.randperm(self.n, generator=generator).split(self.sizes)
+        for places in torch.randperm(self.n, generator=generator).split(self.sizes):
+            if self.neighbours:
+                yield places, self.neighbours.stand_ins(places, generator)
+            else:
+                yield (places,)
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -60,10 +77,9 @@ class EpochBatches(Sampler[Tensor]):
 class RowsModule(LightningDataModule):
     """Training rows as shuffled batches."""
 
-    def __init__(self, x: Num[Tensor, "N P"], batch_size: int, seed: int, n_ranks: int = 1) -> None:
+    def __init__(self, x: Num[Tensor, "N P"], batches: EpochBatches) -> None:
         super().__init__()
-        self.x, self.batch_size, self.seed, self.n_ranks = x, batch_size, seed, n_ranks
+        self.x, self.batches = x, batches
 
-    def train_dataloader(self) -> DataLoader[Tensor]:
-        batches = EpochBatches(len(self.x), self.batch_size, self.seed, self.n_ranks)
-        return DataLoader(Rows(self.x), sampler=batches, batch_size=None)
+    def train_dataloader(self) -> DataLoader[Batch]:
+        return DataLoader(Rows(self.x), sampler=self.batches, batch_size=None)

@@ -14,9 +14,10 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import Logger
 from torch import Tensor
 
+from dimix.data.neighbours import Neighbours
 from dimix.mixture.inference.distributed import from_first, is_first
 from dimix.models import Algorithm1, Model
-from dimix.training.batches import RowsModule
+from dimix.training.batches import EpochBatches, RowsModule
 from dimix.training.callbacks import (
     EpochCheckpoint,
     EpochProgress,
@@ -48,6 +49,7 @@ class Training:
         One of other data, seed, batch size, learning rate, schedule or settings is refused, and
         one of more epochs; where the learning rate falls, these must be the same, or as many as
         have been trained.
+    neighbours: which other rows the networks see in place of some; None for none.
     settings: what else shapes the training, by name: numbers, texts and such.
     any_seed: one that began with another seed may be gone on with.
     progress: the title of the progress bar; None shows none.
@@ -60,6 +62,7 @@ class Training:
     seed: int
     any_seed: bool = False
     schedule: Schedule = "constant"
+    neighbours: Neighbours | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     precision: Precision = "auto"
     ranks: Ranks = field(default_factory=Ranks)
@@ -79,6 +82,10 @@ class Training:
             "learning_rate": self.learning_rate,
             SCHEDULE: self.schedule,
         } | ({} if self.any_seed else {"seed": self.seed})
+
+    def batches(self, n_rows: int) -> EpochBatches:
+        """The minibatches of so many rows."""
+        return EpochBatches(n_rows, self.batch_size, self.seed, self.ranks.number, self.neighbours)
 
 
 def train(
@@ -120,7 +127,7 @@ def train(
         training.ranks,
         training.identity(x) if folder else None,
     )
-    rows = RowsModule(x, training.batch_size, training.seed, training.ranks.number)
+    rows = RowsModule(x, training.batches(len(x)))
     model.train()  # Lightning leaves the mode as it finds it
     try:
         with quiet_lightning(), own_random_numbers():

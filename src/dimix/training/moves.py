@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from jaxtyping import Float, Num
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from dimix.data.neighbours import Neighbours
 from dimix.models import DeepInfiniteMixture
 from dimix.training.evaluation import at_rest, device_of, in_chunks
 from dimix.training.seeds import MIXTURE, epoch_seed, own_random_numbers
@@ -92,9 +93,20 @@ def posteriors(
 
 
 def posteriors_of_views(
-    model: DeepInfiniteMixture, x: Num[Tensor, "N P"], seed: int, share: float = 1.0
+    model: DeepInfiniteMixture,
+    x: Num[Tensor, "N P"],
+    seed: int,
+    share: float = 1.0,
+    neighbours: Neighbours | None = None,
 ) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N D"]]:
-    """Mean and variance of q(z | x) of a random view of every row, or of a ``share`` of them."""
+    """Mean and variance of q(z | x) of a random view of every row, or of a ``share`` of them.
+
+    A view may be of one of the ``neighbours``, as in training, but again only in such a share.
+    """
+    if neighbours:
+        generator = torch.Generator().manual_seed(seed)
+        fewer = replace(neighbours, share=share * neighbours.share)
+        x = x[fewer.stand_ins(torch.arange(len(x)), generator)]
 
     def seen(rows: Tensor) -> Tensor:
         views = model.copies(rows)[0]

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
 from dimix.models import Model
+from dimix.training.batches import Batch
 from dimix.training.evaluation import TermAverages
 from dimix.training.identity import IDENTITY, check_same_training
 from dimix.training.ranks import Ranks
@@ -39,14 +39,14 @@ class Plan(LightningModule):
         self.learning_rate, self.seed, self.schedule = learning_rate, seed, schedule
         self.averages = TermAverages()
 
-    def on_train_batch_start(self, batch: Tensor, batch_idx: int) -> None:
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         if batch_idx == 0:  # Lightning leaves out on_train_epoch_start in a resumed epoch
             torch.manual_seed(epoch_seed(self.seed, self.current_epoch, NOISE))
             self.averages = TermAverages()
 
-    def training_step(self, x: Float[Tensor, "B P"], _: int) -> Tensor:
+    def training_step(self, batch: Batch, _: int) -> Tensor:
         with self.ranks.sharing():
-            objective = self.model.objective(x)
+            objective = self.model.objective(*batch)
         self.averages.add(objective)
         return objective.loss
 
