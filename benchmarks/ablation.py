@@ -149,6 +149,7 @@ SOME_UNMOVED = "a quarter of the images as they are"
 VARIANTS: Mapping[str, Callable[..., DeepInfiniteMixture]] = {
     "default": DeepInfiniteMixture,
     "no views": partial(DeepInfiniteMixture, augment=None),
+    "no neighbours": partial(DeepInfiniteMixture, n_neighbors=0),
     SOME_UNMOVED: SomeUnmoved,
     "no image as it is": AllMoved,
     "no coarsening (N_eff = N)": WithoutCoarsening,
@@ -164,7 +165,7 @@ VARIANTS: Mapping[str, Callable[..., DeepInfiniteMixture]] = {
 }
 
 
-ANEW = {"default", "no views", SOME_UNMOVED, "constant learning rate"}
+ANEW = {"default", "no views", "no neighbours", SOME_UNMOVED, "constant learning rate"}
 """Variants that are pre-trained anew; the others go on from the default's pre-training."""
 
 

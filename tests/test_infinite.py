@@ -1,6 +1,7 @@
 """DeepInfiniteMixture end to end on small data: what it finds, resumes, samples and refuses."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from dimix.data.views import Jitter, RandomWarp
 from dimix.estimators.recipe import UNMOVED, UNMOVED_LAST
 from dimix.metrics import clustering_scores
 from dimix.models import VAE
-from dimix.training import DivergedError, train
+from dimix.training import DivergedError, Training, train
 from dimix.training.moves import posteriors_of_views
 from narrow import narrow
 
@@ -236,10 +237,10 @@ def shares(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     shares = list[float]()
     views = VAE.views
 
-    def spied(model: VAE, x: torch.Tensor) -> torch.Tensor:
+    def spied(model: VAE, x: torch.Tensor, seen: torch.Tensor | None = None) -> torch.Tensor:
         if model.training:
             shares.append(model.unmoved)
-        return views(model, x)
+        return views(model, x, seen)
 
     monkeypatch.setattr(VAE, "views", spied)
     return shares
@@ -293,12 +294,13 @@ def test_views_decide_but_where_they_are_noise(
     expected: list[float],
 ) -> None:
     monkeypatch.setattr("dimix.estimators.infinite.VIEWS_TOGETHER", together)
-    seeds, shares = list[int](), list[float]()
+    seeds, shares, with_neighbours = list[int](), list[float](), list[bool]()
 
-    def spied(model, rows, seed, share):
+    def spied(model, rows, seed, share, neighbours):
         seeds.append(seed)
         shares.append(share)
-        return posteriors_of_views(model, rows, seed, share)
+        with_neighbours.append(neighbours is not None)
+        return posteriors_of_views(model, rows, seed, share, neighbours)
 
     monkeypatch.setattr("dimix.estimators.infinite.posteriors_of_views", spied)
     quick = QUICK | {"pretrain_epochs": 1, "epochs": 3}
@@ -306,6 +308,7 @@ def test_views_decide_but_where_they_are_noise(
     of_images = DeepInfiniteMixture(**quick).fit(images)
     assert len(set(seeds)) == len(seeds) == 4  # after each epoch, and for the tree
     assert shares == expected
+    assert with_neighbours == [True, True, True, False]  # after the finish, none
     of_a_table = DeepInfiniteMixture(**quick).fit(table[0])
     assert len(seeds) == 4
     assert of_images.hierarchy_.are_kept
@@ -318,11 +321,43 @@ def test_views_decide_but_where_they_are_noise(
 
 
 @pytest.mark.parametrize(
+    ("given", "images", "augment", "expected"),
+    [
+        ("auto", True, "auto", 5),
+        ("auto", True, None, 0),
+        ("auto", True, lambda rows: rows, 5),
+        ("auto", False, "auto", 0),
+        (0, True, "auto", 0),
+        (2, False, "auto", 2),
+        (2, True, None, 2),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:the latents tell nothing")  # of noise, after an epoch
+def test_neighbours_are_seen_in_place_of_images_before_the_finish(
+    monkeypatch: pytest.MonkeyPatch, given: object, images: bool, augment: object, expected: int
+) -> None:
+    found: list[int] = []
+
+    def spied(model: VAE, rows: torch.Tensor, training: Training, *further: Any) -> Any:
+        near = training.neighbours
+        found.append(near.places.shape[1] if near else 0)
+        return train(model, rows, training, *further)
+
+    monkeypatch.setattr("dimix.estimators.infinite.train", spied)
+    quick = QUICK | {"pretrain_epochs": 1, "epochs": 2, "n_neighbors": given, "augment": augment}
+    X = np.random.default_rng(0).integers(0, 256, size=(80, 8, 7), dtype=np.uint8)
+    model = DeepInfiniteMixture(**quick).fit(X if images else X.reshape(80, -1) / 255)
+    assert found == [expected, expected] + [0] * images
+    assert model.n_neighbors == given
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("n_components", 0),
         ("n_clusters", 0),
         ("mixture_dim", 0),
+        ("n_neighbors", -1),
         ("coarsening", -1.0),
         ("views", 0),
         ("sharpness", 0.5),

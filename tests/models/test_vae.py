@@ -68,6 +68,22 @@ def test_rough_networks_leave_the_views_exact() -> None:
     torch.testing.assert_close(seen[1], seen[0], rtol=0, atol=0)
 
 
+def test_others_may_be_seen_in_place_of_the_samples_but_not_out_of_training() -> None:
+    model = VAE((4,), 2, augment=torch.neg).train()
+    x, others = torch.rand(2, 50, 4)
+    torch.testing.assert_close(model.views(x, others), -others[None], rtol=0, atol=0)
+    model.unmoved = 1.0
+    torch.testing.assert_close(model.views(x, others), x[None], rtol=0, atol=0)
+    model.unmoved = 0.0
+    torch.manual_seed(0)
+    terms = model.objective(x, others).terms
+    torch.manual_seed(0)
+    theirs = model.objective(others).terms
+    torch.testing.assert_close(terms["prior"], theirs["prior"])
+    assert not torch.allclose(terms["reconstruction"], theirs["reconstruction"])
+    torch.testing.assert_close(model.eval().views(x, others), x[None], rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("n_views", [1, 3])
 def test_a_share_of_the_views_are_the_samples_as_they_are(n_views: int) -> None:
     model = VAE((2, 2), 2, augment=torch.neg, views=n_views).train()

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from dimix.data.neighbours import Neighbours
 from dimix.mixture import DirichletProcessGaussianMixture
 from dimix.models import DeepInfiniteMixture
 from dimix.nets import MLP
@@ -69,6 +70,17 @@ def test_a_share_of_the_rows_may_be_seen_as_views(model: DeepInfiniteMixture, x:
     assert 8 <= int(which.sum()) <= 28  # of 60, at three standard deviations of 18
     torch.testing.assert_close(some, torch.where(which[:, None], moved, as_they_are))
     torch.testing.assert_close(posteriors_of_views(model, x, 0, 0.0)[0], as_they_are)
+
+
+def test_views_may_be_of_neighbours_again_in_that_share(
+    model: DeepInfiniteMixture, x: Tensor
+) -> None:
+    neighbours = Neighbours(torch.arange(N).roll(1)[:, None], 1.0)
+    model.augment = torch.neg
+    theirs = posteriors(model, -x.roll(1, dims=0))
+    torch.testing.assert_close(posteriors_of_views(model, x, 0, 1.0, neighbours), theirs)
+    as_they_are = posteriors_of_views(model, x, 0, 0.0, neighbours)
+    torch.testing.assert_close(as_they_are, posteriors(model, x))
 
 
 def test_without_views_they_are_those_of_the_rows(model: DeepInfiniteMixture, x: Tensor) -> None:

@@ -1,6 +1,6 @@
 """Batches sliced from memory: one indexing operation a batch, never item by item."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from jaxtyping import Float, Num
@@ -13,7 +13,7 @@ from dimix.training.seeds import ORDER, epoch_seed
 
 CHUNK = 2048  # rows encoded or decoded at a time outside training
 
-Batch = tuple[Tensor, ...]
+Batch = Sequence[Tensor]
 """Samples, and what is seen in place of each, where that may be another."""
 
 
