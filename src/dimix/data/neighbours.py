@@ -60,7 +60,7 @@ def _principal(rows: Num[Tensor, "N P"]) -> Float32[np.ndarray, "N d"]:
     x = rows.float()
     if min(x.shape) <= COMPONENTS:
         return (x - x.mean(0)).numpy()
-    pca = PCA(COMPONENTS, svd_solver="covariance_eigh", random_state=0)
+    pca = PCA(COMPONENTS, random_state=0)
     with np.errstate(divide="ignore", invalid="ignore"):  # where all rows are the same
         z: Float32[np.ndarray, "N d"] = pca.fit_transform(x.numpy())
     return z
