@@ -144,12 +144,13 @@ def _stand_still(mixture: InfiniteMixture) -> None:
     mixture.fold = lambda statistics, n_objects: None  # type: ignore[method-assign]
 
 
+NEIGHBOURS = "views of five neighbours as well"
 SOME_UNMOVED = "a quarter of the images as they are"
 
 VARIANTS: Mapping[str, Callable[..., DeepInfiniteMixture]] = {
     "default": DeepInfiniteMixture,
     "no views": partial(DeepInfiniteMixture, augment=None),
-    "no neighbours": partial(DeepInfiniteMixture, n_neighbors=0),
+    NEIGHBOURS: partial(DeepInfiniteMixture, n_neighbors=5),
     SOME_UNMOVED: SomeUnmoved,
     "no image as it is": AllMoved,
     "no coarsening (N_eff = N)": WithoutCoarsening,
@@ -165,7 +166,7 @@ VARIANTS: Mapping[str, Callable[..., DeepInfiniteMixture]] = {
 }
 
 
-ANEW = {"default", "no views", "no neighbours", SOME_UNMOVED, "constant learning rate"}
+ANEW = {"default", "no views", NEIGHBOURS, SOME_UNMOVED, "constant learning rate"}
 """Variants that are pre-trained anew; the others go on from the default's pre-training."""
 
 

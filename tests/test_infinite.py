@@ -294,12 +294,11 @@ def test_views_decide_but_where_they_are_noise(
     expected: list[float],
 ) -> None:
     monkeypatch.setattr("dimix.estimators.infinite.VIEWS_TOGETHER", together)
-    seeds, shares, with_neighbours = list[int](), list[float](), list[bool]()
+    seeds, shares = list[int](), list[float]()
 
     def spied(model, rows, seed, share, neighbours):
         seeds.append(seed)
         shares.append(share)
-        with_neighbours.append(neighbours is not None)
         return posteriors_of_views(model, rows, seed, share, neighbours)
 
     monkeypatch.setattr("dimix.estimators.infinite.posteriors_of_views", spied)
@@ -308,7 +307,6 @@ def test_views_decide_but_where_they_are_noise(
     of_images = DeepInfiniteMixture(**quick).fit(images)
     assert len(set(seeds)) == len(seeds) == 4  # after each epoch, and for the tree
     assert shares == expected
-    assert with_neighbours == [True, True, True, False]  # after the finish, none
     of_a_table = DeepInfiniteMixture(**quick).fit(table[0])
     assert len(seeds) == 4
     assert of_images.hierarchy_.are_kept
@@ -320,35 +318,29 @@ def test_views_decide_but_where_they_are_noise(
     assert not warped.hierarchy_.are_kept
 
 
-@pytest.mark.parametrize(
-    ("given", "images", "augment", "expected"),
-    [
-        ("auto", True, "auto", 5),
-        ("auto", True, None, 0),
-        ("auto", True, lambda rows: rows, 5),
-        ("auto", False, "auto", 0),
-        (0, True, "auto", 0),
-        (2, False, "auto", 2),
-        (2, True, None, 2),
-    ],
-)
+@pytest.mark.parametrize("images", [True, False])
 @pytest.mark.filterwarnings("ignore:the latents tell nothing")  # of noise, after an epoch
-def test_neighbours_are_seen_in_place_of_images_before_the_finish(
-    monkeypatch: pytest.MonkeyPatch, given: object, images: bool, augment: object, expected: int
+def test_neighbours_stand_for_samples_before_the_finish(
+    monkeypatch: pytest.MonkeyPatch, images: bool
 ) -> None:
-    found: list[int] = []
+    found, judged = [], []
 
     def spied(model: VAE, rows: torch.Tensor, training: Training, *further: Any) -> Any:
         near = training.neighbours
         found.append(near.places.shape[1] if near else 0)
         return train(model, rows, training, *further)
 
+    def seen(model: Any, rows: torch.Tensor, seed: int, share: float, neighbours: Any) -> Any:
+        judged.append(neighbours is not None)
+        return posteriors_of_views(model, rows, seed, share, neighbours)
+
     monkeypatch.setattr("dimix.estimators.infinite.train", spied)
-    quick = QUICK | {"pretrain_epochs": 1, "epochs": 2, "n_neighbors": given, "augment": augment}
+    monkeypatch.setattr("dimix.estimators.infinite.posteriors_of_views", seen)
+    quick = QUICK | {"pretrain_epochs": 1, "epochs": 2, "n_neighbors": 3}
     X = np.random.default_rng(0).integers(0, 256, size=(80, 8, 7), dtype=np.uint8)
-    model = DeepInfiniteMixture(**quick).fit(X if images else X.reshape(80, -1) / 255)
-    assert found == [expected, expected] + [0] * images
-    assert model.n_neighbors == given
+    DeepInfiniteMixture(**quick).fit(X if images else X.reshape(80, -1) / 255)
+    assert found == [3, 3] + [0] * images
+    assert judged == [True, True, False] * images  # the last for the tree
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from torch import Tensor
 
 COMPONENTS = 50
 """Principal components in which neighbours are near: further ones cost more than they tell."""
-AMONG = 60_000
-"""Rows among which neighbours are looked for."""
+AMONG = 10_000
+"""Rows among which neighbours are looked for: among more they are so near that they join little."""
 
 
 @dataclass(frozen=True, eq=False)

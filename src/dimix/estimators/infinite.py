@@ -29,7 +29,6 @@ from dimix.estimators.base import estimator
 from dimix.estimators.fitted import FittedInfiniteMixture
 from dimix.estimators.recipe import (
     IMAGES,
-    NEIGHBOURS,
     ROUNDS,
     STAND_INS,
     TABLES,
@@ -86,8 +85,8 @@ class DeepInfiniteMixture(FittedInfiniteMixture):
             warps of images; for tables noise that goes half as far as neighbours are, or the
             whole way where there are few rows) or None. Of images, half are left as they are in
             the fourth step; for "conv" and networks of one's own, a quarter before.
-        n_neighbors: the neighbours of each sample that stand for it in half of its views before
-            the fourth step. "auto" is 5 of images, and 0, none, of tables and without views.
+        n_neighbors: how many of its nearest others stand for each sample in half of its views
+            before the fourth step; 0 for none. They join kinds that views leave apart.
         views: copies of each sample that a training pass sees.
         sharpness: τ of q(c) = softmax(τ L) in training; 1 is the exact bound's.
         prior_weight: weight of the prior's terms in the joint training, from 1 up.
@@ -114,7 +113,7 @@ class DeepInfiniteMixture(FittedInfiniteMixture):
     mixture_dim: int = 10
     coarsening: float | Literal["auto"] = "auto"
     augment: Augment | Literal["auto"] | None = "auto"
-    n_neighbors: int | Literal["auto"] = "auto"
+    n_neighbors: int = 0
     views: int = 1
     sharpness: float = 3.0
     prior_weight: float = 1.5
@@ -145,8 +144,7 @@ class DeepInfiniteMixture(FittedInfiniteMixture):
             raise ValueError(f'augment must be a callable, "auto" or None; found {self.augment!r}')
         if self.n_clusters is not None:
             check_number("n_clusters", self.n_clusters, low=1, integer=True, besides="None")
-        if self.n_neighbors != "auto":
-            check_number("n_neighbors", self.n_neighbors, low=0, integer=True, besides="'auto'")
+        check_number("n_neighbors", self.n_neighbors, low=0, integer=True)
         check_moves(self.moves)
 
     def _checked(self, X: Any, X_val: ArrayLike | None) -> tuple[Tensor, Tensor | None]:
@@ -170,13 +168,6 @@ class DeepInfiniteMixture(FittedInfiniteMixture):
             return RandomWarp() if self._of_images else views_of_table(rows)
         return self.augment
 
-    def _neighbours(self, rows: Tensor) -> Neighbours | None:
-        """Which of these flat rows stand for which before the finish."""
-        number = self.n_neighbors
-        if number == "auto":
-            number = NEIGHBOURS if self._of_images and self.augment is not None else 0
-        return Neighbours.among(rows, int(number), STAND_INS)
-
     @property
     def _unmoved(self) -> tuple[float, float]:
         """The share of the samples that networks see as they are, before the finish and in it."""
@@ -189,7 +180,7 @@ class DeepInfiniteMixture(FittedInfiniteMixture):
         self.model_.augment = self._augment(rows)
         if callable(self.augment):
             check_augment(self.augment, as_float(rows[:2]).unflatten(1, self.sample_shape_))
-        neighbours = self._neighbours(rows)
+        neighbours = Neighbours.among(rows, int(self.n_neighbors), STAND_INS)
         training = replace(self._training(), schedule="linear", neighbours=neighbours)
         first, second, third = self.n_epochs(len(rows), images=self._of_images)
         self.model_.prior_weight = float(self.pretrain_prior_weight)

@@ -22,10 +22,8 @@ UNMOVED, UNMOVED_LAST = 0.25, 0.5
 networks see so in the finish. Images as they are is what they are asked about later. Without, they
 model these worse than moved ones, convolutions far worse: presumably they learn to expect the blur
 that interpolation leaves. Views bring clusters together, and keep them so."""
-NEIGHBOURS, STAND_INS = 5, 0.5
-"""How many neighbours of an image are views of it, and in which share of its views before the
-finish. Images of one kind that warps do not bring together, as sevens with a bar and without, are
-joined by those between them."""
+STAND_INS = 0.5
+"""In which share of a sample's views before the finish a neighbour stands for it, if any may."""
 TOWARDS_NEIGHBOUR, FEW_TO_LEARN = 0.5, 1_000
 """How far a view of a table's row is from it, as a share of the way to its neighbour; where
 there are so few rows that networks learn each by heart, further, up to the whole way."""
