@@ -42,6 +42,9 @@ def test_of_many_rows_some_are_looked_among(monkeypatch: pytest.MonkeyPatch) -> 
     found = nearest(x, 3)
     assert bool((found % 4 == 0).all())
     assert not bool((found == torch.arange(100)[:, None]).any())
+    all_of_them = nearest(x, 90)
+    assert all_of_them.shape == (100, 24)
+    assert not bool((all_of_them == torch.arange(100)[:, None]).any())
 
 
 def test_of_few_rows_all_others_are_neighbours_and_one_has_none() -> None:

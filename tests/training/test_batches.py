@@ -64,8 +64,9 @@ def test_neighbours_are_seen_in_place_of_some_rows_alike_in_a_repeated_epoch() -
     own, seen = (torch.cat(part)[:, 0] for part in zip(*loader, strict=True))
     ahead = (seen - own) % 10
     assert set(ahead.tolist()) == {0, 1}
-    again, _ = (torch.cat(part)[:, 0] for part in zip(*loader, strict=True))
-    assert torch.equal(own, again)
+    again = [torch.cat(part)[:, 0] for part in zip(*loader, strict=True)]
+    assert torch.equal(own, again[0])
+    assert torch.equal(seen, again[1])
 
 
 def test_bytes_become_fractions_and_floats_stay() -> None:

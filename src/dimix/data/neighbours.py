@@ -13,7 +13,7 @@ from torch import Tensor
 COMPONENTS = 50
 """Principal components in which neighbours are near: further ones cost more than they tell."""
 AMONG = 10_000
-"""Rows among which neighbours are looked for: among more they are so near that they join little."""
+"""The most rows among which neighbours are looked for: the search takes as much longer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +31,7 @@ class Neighbours:
     @classmethod
     def among(cls, rows: Num[Tensor, "N P"], n_neighbors: int, share: float) -> "Neighbours | None":
         """So many neighbours of each row, or all others if there are fewer; None for none."""
-        n_neighbors = min(n_neighbors, len(rows) - 1)
-        return cls(nearest(rows, n_neighbors), share) if n_neighbors > 0 else None
+        return cls(nearest(rows, n_neighbors), share) if n_neighbors and len(rows) > 1 else None
 
     def stand_ins(
         self, places: Int64[Tensor, " B"], generator: torch.Generator
@@ -43,12 +42,13 @@ class Neighbours:
         return torch.where(swapped, self.places[places, which], places)
 
 
-def nearest(rows: Num[Tensor, "N P"], n_neighbors: int) -> Int64[Tensor, "N {n_neighbors}"]:
-    """The places of the nearest other rows of each row, the nearest first."""
+def nearest(rows: Num[Tensor, "N P"], n_neighbors: int) -> Int64[Tensor, "N k"]:
+    """The places of the nearest other rows of each row, the nearest first: at most so many."""
     z = _principal(rows)
     among = np.arange(0, len(z), math.ceil(len(z) / AMONG))
-    n_found = min(n_neighbors + 1, len(among))  # a row finds itself as well
-    search = NearestNeighbors(n_neighbors=n_found, algorithm="brute").fit(z[among])
+    n_neighbors = min(n_neighbors, len(among) - 1)
+    # One more, since a row finds itself as well.
+    search = NearestNeighbors(n_neighbors=n_neighbors + 1, algorithm="brute").fit(z[among])
     found = among[search.kneighbors(z, return_distance=False)]
     itself = found == np.arange(len(z))[:, None]
     others = np.take_along_axis(found, itself.argsort(axis=1, kind="stable"), axis=1)

@@ -86,7 +86,7 @@ class DeepInfiniteMixture(FittedInfiniteMixture):
             whole way where there are few rows) or None. Of images, half are left as they are in
             the fourth step; for "conv" and networks of one's own, a quarter before.
         n_neighbors: how many of its nearest others stand for each sample in half of its views
-            before the fourth step; 0 for none. They join kinds that views leave apart.
+            before the fourth step; 0 for none. They are looked for among 10,000 rows.
         views: copies of each sample that a training pass sees.
         sharpness: τ of q(c) = softmax(τ L) in training; 1 is the exact bound's.
         prior_weight: weight of the prior's terms in the joint training, from 1 up.
