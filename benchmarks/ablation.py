@@ -92,6 +92,12 @@ class SomeUnmoved(DeepInfiniteMixture):
     _unmoved = UNMOVED, UNMOVED
 
 
+class LeftApart(DeepInfiniteMixture):
+    """Fragments that the joint training has set apart stay clusters."""
+
+    _join = False
+
+
 class ConstantRate(DeepInfiniteMixture):
     """The learning rate does not fall."""
 
@@ -146,6 +152,7 @@ def _stand_still(mixture: InfiniteMixture) -> None:
 
 NEIGHBOURS = "views of five neighbours as well"
 SOME_UNMOVED = "a quarter of the images as they are"
+LEFT_APART, NO_HIERARCHY = "fragments left apart", "no hierarchy"
 
 VARIANTS: Mapping[str, Callable[..., DeepInfiniteMixture]] = {
     "default": DeepInfiniteMixture,
@@ -157,7 +164,8 @@ VARIANTS: Mapping[str, Callable[..., DeepInfiniteMixture]] = {
     "half of N_eff": HalfNEff,
     "twice N_eff": TwiceNEff,
     "constant learning rate": ConstantRate,
-    "no hierarchy": WithoutHierarchy,
+    LEFT_APART: LeftApart,
+    NO_HIERARCHY: WithoutHierarchy,
     "no moves": partial(DeepInfiniteMixture, moves=False),
     "a refit each epoch in place of the joint bound": WithRefits,
     "T = 10": partial(DeepInfiniteMixture, n_components=10),
@@ -173,7 +181,7 @@ ANEW = {"default", "no views", NEIGHBOURS, SOME_UNMOVED, "constant learning rate
 def folder_of(variant: str, seed: int, base: Path) -> Path:
     """A folder for the variant's checkpoints; what it does as the default does is linked there."""
     alike = [] if variant in ANEW else ["pretraining"]
-    alike += ["joint", "finish"] if variant == "no hierarchy" else []
+    alike += ["joint", "finish"] if variant in (LEFT_APART, NO_HIERARCHY) else []
     folder = base / f"seed{seed}" / variant
     folder.mkdir(parents=True, exist_ok=True)
     for step in alike:

@@ -32,10 +32,24 @@ class Leading(nn.Module):
         return Independent(Normal(x[..., :D], 0.1), 1)
 
 
-def trained(x: Tensor, n_components: int) -> DeepInfiniteMixture:
+class Parting(nn.Module):
+    """An encoder to the first columns, but far away where the last is above a threshold."""
+
+    def __init__(self, threshold: float) -> None:
+        super().__init__()
+        self.threshold = threshold
+
+    def forward(self, x: Tensor) -> Independent[Normal]:
+        away = 40.0 * (x[..., -1:] > self.threshold)
+        return Independent(Normal(x[..., :D] + away, 0.1), 1)
+
+
+def trained(
+    x: Tensor, n_components: int, encoder: nn.Module | None = None
+) -> DeepInfiniteMixture:
     """A model whose mixture has a few components, whatever the clusters are."""
     model = DeepInfiniteMixture((P,), D, architecture=MLP((8, 8)), likelihood="gaussian").eval()
-    model.encoder = Leading()
+    model.encoder = encoder or Leading()
     latents = posteriors(model, x)
     fitted = overcomplete(latents, n_components, weight=1.0, seed=0)
     mixture = InfiniteMixture.from_fit(fitted, *latents, Climb(N)).eval()
@@ -43,10 +57,12 @@ def trained(x: Tensor, n_components: int) -> DeepInfiniteMixture:
     return model
 
 
-def settled(model: DeepInfiniteMixture, x: Tensor, kept_at: float | None) -> Hierarchy:
+def settled(
+    model: DeepInfiniteMixture, x: Tensor, kept_at: float | None, *, join: bool = True
+) -> Hierarchy:
     latents = posteriors(model, x)
     fitted = overcomplete(latents, 12, weight=2.0, seed=1)
-    return settle(model, x, fitted, latents, MIXED, weight=2.0, kept_at=kept_at)
+    return settle(model, x, fitted, latents, MIXED, weight=2.0, kept_at=kept_at, join=join)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +88,16 @@ def test_the_tree_keeps_the_clusters_that_the_model_had(x: Tensor, n_components:
     for cluster in range(n_components):
         members = before[cut[components] == cluster]
         assert np.bincount(members).max() > 0.8 * len(members)
+
+
+def test_fragments_are_joined_where_they_are_kept(x: Tensor) -> None:
+    parting = Parting(float(x[::3, -1].median()))  # the first blob comes apart
+    apart, joined = (
+        settled(trained(x, 4, parting), x, kept_at=80.0, join=join) for join in (False, True)
+    )
+    assert apart.cut(n_eff=80.0).max() + 1 == 4
+    assert joined.cut(n_eff=80.0).max() + 1 == 3
+    np.testing.assert_array_equal(joined.cut(n_clusters=4), apart.cut(n_clusters=4))
 
 
 def test_a_tree_that_keeps_nothing_is_that_of_the_new_mixture(x: Tensor) -> None:

@@ -8,7 +8,8 @@ A fit is five steps, each visible in `history_`:
                     with births, splits, merges and deletions between epochs, while N_eff falls
     4. finish       of images: a little more of the same, half of them as they are, without moves
     5. settle       networks at rest: an overcomplete mixture again, and the tree from its
-                    components to the clusters of the joint training and on
+                    components to the clusters of the joint training, of images without those
+                    that the images' neighbours tell to be parts of another, and on
 """
 
 import math
@@ -79,8 +80,9 @@ class DeepInfiniteMixture(FittedInfiniteMixture):
         coarsening: N_eff, with how many rows' worth of trust a Gaussian shape is taken. "auto"
             trains with 900 rows for each number that describes a component, which may be more
             than there are, and in the end with those that there are, within 30 to 75 (of a
-            table with 450, in the end 30). The clusters of images are those that are left then;
-            the final tree of a table is cut in a clear gap, or else at that N_eff.
+            table with 450, in the end 30). The clusters of images are those that are left then,
+            without fragments (one that has a fifth of its rows' nearest neighbours in another is
+            a part of that); the final tree of a table is cut in a clear gap, or else at that N_eff.
         augment: a callable that returns random copies of samples [B, ...], "auto" (small
             warps of images; for tables noise that goes half as far as neighbours are, or the
             whole way where there are few rows) or None. Of images, half are left as they are in
@@ -126,6 +128,8 @@ class DeepInfiniteMixture(FittedInfiniteMixture):
         *("component_labels_", "hierarchy_", "n_clusters_"),
     )
     _fewest: ClassVar[int] = 2
+    _join: ClassVar[bool] = True
+    """Whether fragments of images' clusters are joined."""
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
@@ -330,9 +334,10 @@ class DeepInfiniteMixture(FittedInfiniteMixture):
     def _settle(self, rows: Tensor) -> None:
         """The last step: the mixture of the final latents, its tree, and the cut.
 
-        The tree over images keeps the clusters that the training ended with: its merges are
-        judged on views, and its components fitted to images as they are. That over a table is
-        free to find others; so is any after a training without merges, which leaves parts.
+        The tree over images keeps the clusters that the training ended with, once fragments are
+        joined: its merges are judged on views, and its components fitted to images as they are.
+        That over a table is free to find others; so is any after a training without merges,
+        which leaves parts.
 
         Where objects counted several times, the tree begins where they count once, or where the
         training ended: what it would tell apart above that, it has no objects for.
@@ -346,6 +351,7 @@ class DeepInfiniteMixture(FittedInfiniteMixture):
             self._mixed,
             weight=self._weight(rows),
             kept_at=end if self._keeps_clusters else None,
+            join=self._join,
         )
         self.hierarchy_ = self._as_trained(tree.begun_at(max(float(len(rows)), end)), end)
         if self.n_clusters:
