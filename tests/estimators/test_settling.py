@@ -44,9 +44,7 @@ class Parting(nn.Module):
         return Independent(Normal(x[..., :D] + away, 0.1), 1)
 
 
-def trained(
-    x: Tensor, n_components: int, encoder: nn.Module | None = None
-) -> DeepInfiniteMixture:
+def trained(x: Tensor, n_components: int, encoder: nn.Module | None = None) -> DeepInfiniteMixture:
     """A model whose mixture has a few components, whatever the clusters are."""
     model = DeepInfiniteMixture((P,), D, architecture=MLP((8, 8)), likelihood="gaussian").eval()
     model.encoder = encoder or Leading()
