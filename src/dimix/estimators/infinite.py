@@ -53,11 +53,13 @@ from dimix.training import (
     as_float,
     epoch_seed,
     train,
+    waiting,
     with_scores,
 )
 from dimix.training.moves import Coarsening, MoveComponents, posteriors, posteriors_of_views
 
 PRETRAINING, JOINT, FINISH = "pretraining", "joint", "finish"
+NEIGHBOURS, STARTING, SETTLING = "neighbours", "mixture", "settling"
 SHAPE_PRETRAINING = (
     *("latent_dim", "likelihood", "architecture", "sample_shape", "augment", "n_neighbors"),
     "pretrain_prior_weight",
@@ -181,19 +183,16 @@ class DeepInfiniteMixture(FittedInfiniteMixture):
     def _train(
         self, rows: Tensor, x_val: Tensor | None, scorer: Scorer | None
     ) -> list[dict[str, float]]:
-        self.model_.augment = self._augment(rows)
-        if callable(self.augment):
-            check_augment(self.augment, as_float(rows[:2]).unflatten(1, self.sample_shape_))
-        neighbours = Neighbours.among(rows, int(self.n_neighbors), STAND_INS)
-        training = replace(self._training(), schedule="linear", neighbours=neighbours)
+        training = self._seeing(rows)
         first, second, third = self.n_epochs(len(rows), images=self._of_images)
         self.model_.prior_weight = float(self.pretrain_prior_weight)
         self.model_.unmoved, unmoved_last = self._unmoved
         history = train(self.model_, rows, self._step(training, PRETRAINING, first), x_val)
         self.mixed_latents_ = most_used(posteriors(self.model_, rows), self.mixture_dim).numpy()
-        self.model_.give_mixture(self._mixture(rows), self.views, self.prior_weight)
+        with waiting(_title(training, STARTING)):
+            self.model_.give_mixture(self._mixture(rows), self.views, self.prior_weight)
         self.component_labels_ = np.arange(self._truncation)
-        mover, columns = self._mover(rows, second, neighbours), self._columns(scorer)
+        mover, columns = self._mover(rows, second, training.neighbours), self._columns(scorer)
         joint = replace(self._step(training, JOINT, second), before=first, callbacks=[mover])
         history += _counted_on(joint, train(self.model_, rows, joint, x_val, columns))
         self.moves_ = mover.moves
@@ -202,9 +201,22 @@ class DeepInfiniteMixture(FittedInfiniteMixture):
             finish = self._step(training, FINISH, third)
             finish = replace(finish, before=first + second, neighbours=None)
             history += _counted_on(finish, train(self.model_, rows, finish, x_val, columns))
-        self._settle(rows)
+        with waiting(_title(training, SETTLING)):
+            self._settle(rows)
         self._warn_of_collapse(rows)
         return history
+
+    def _seeing(self, rows: Tensor) -> Training:
+        """How networks are trained, once it is settled what they see of these rows."""
+        self.model_.augment = self._augment(rows)
+        if callable(self.augment):
+            check_augment(self.augment, as_float(rows[:2]).unflatten(1, self.sample_shape_))
+        training = replace(self._training(), schedule="linear")
+        if not self.n_neighbors:
+            return training
+        with waiting(_title(training, NEIGHBOURS)):
+            neighbours = Neighbours.among(rows, int(self.n_neighbors), STAND_INS)
+        return replace(training, neighbours=neighbours)
 
     def _mover(self, rows: Tensor, epochs: int, neighbours: Neighbours | None) -> MoveComponents:
         """What happens to the components between epochs of the joint training."""
@@ -249,12 +261,15 @@ class DeepInfiniteMixture(FittedInfiniteMixture):
     def _step(self, training: Training, name: str, epochs: int) -> Training:
         """One of the trainings, with a checkpoint folder and a title of its own."""
         folder = training.checkpoint_dir and training.checkpoint_dir / name
-        title = training.progress and f"{training.progress}: {name}"
         settings = dict(training.settings)
         if name == PRETRAINING:
             settings = {parameter: settings[parameter] for parameter in SHAPE_PRETRAINING}
         return replace(
-            training, epochs=epochs, settings=settings, checkpoint_dir=folder, progress=title
+            training,
+            epochs=epochs,
+            settings=settings,
+            checkpoint_dir=folder,
+            progress=_title(training, name),
         )
 
     def n_epochs(self, n_rows: int, *, images: bool) -> tuple[int, int, int]:
@@ -364,6 +379,10 @@ class DeepInfiniteMixture(FittedInfiniteMixture):
     def _as_trained(self, tree: Hierarchy, end: float) -> Hierarchy:
         """The tree, with what the training, whose N_eff ended there, says of it."""
         return replace(tree, trained_n_eff=end, are_kept=self._keeps_clusters)
+
+
+def _title(training: Training, step: str) -> str | None:
+    return training.progress and f"{training.progress}: {step}"
 
 
 def _counted_on(training: Training, history: list[dict[str, float]]) -> list[dict[str, float]]:

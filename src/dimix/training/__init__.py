@@ -5,6 +5,7 @@ from dimix.training.callbacks import DivergedError, Scorer, as_numbers, with_sco
 from dimix.training.evaluation import average_terms, device_of, in_chunks
 from dimix.training.fit import LAST, Training, train
 from dimix.training.precision import Fixed, Precision, resolve_precision
+from dimix.training.progress import waiting
 from dimix.training.ranks import Device, Ranks, check_device
 from dimix.training.seeds import EVALUATION, MIXTURE, VIEWS, epoch_seed, own_random_numbers
 
@@ -31,5 +32,6 @@ __all__ = [
     "own_random_numbers",
     "resolve_precision",
     "train",
+    "waiting",
     "with_scores",
 ]

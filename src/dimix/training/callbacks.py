@@ -1,24 +1,14 @@
-"""What happens at an epoch's end: the mixture refitted, scores taken, progress shown."""
+"""What happens at an epoch's end: the mixture refitted, scores taken, a checkpoint written."""
 
 import math
 import time
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from jaxtyping import Num
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from torch import Tensor
 
 from dimix.models import Algorithm1
@@ -28,8 +18,6 @@ from dimix.training.plan import Plan
 from dimix.training.seeds import EVALUATION, MIXTURE, epoch_seed
 
 Scorer = Callable[[], dict[str, float]]
-BETWEEN_LINES = 30.0
-"""Seconds from one line about the progress to the next, where no bar can be drawn."""
 
 
 def as_numbers(scores: Any) -> dict[str, float]:
@@ -185,52 +173,3 @@ class EpochCheckpoint(Checkpoint):
                 trainer.save_checkpoint(beside)
         else:  # takes part, and writes nothing
             trainer.save_checkpoint(self.file)
-
-
-class EpochProgress(Callback):
-    """A progress bar over epochs with the last loss of a history and the time left.
-
-    Where nothing can be drawn, as in a file, a line now and then.
-    """
-
-    def __init__(self, title: str, history: History) -> None:
-        self.title, self.history = title, history
-        self.task = TaskID(0)
-        self.told = time.perf_counter()
-        self.bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("epochs  loss {task.fields[loss]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-        )
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.bar.start()
-        self.task = self.bar.add_task(
-            self.title, total=trainer.max_epochs, completed=trainer.current_epoch, loss="–"
-        )
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        loss = f"{self.history.rows[-1]['train_loss']:.2f}"
-        self.bar.update(self.task, completed=trainer.current_epoch + 1, loss=loss)
-        console, now = self.bar.console, time.perf_counter()
-        if not (console.is_terminal or console.is_jupyter) and now - self.told > BETWEEN_LINES:
-            self.told = now
-            console.print(self.line(), markup=False, soft_wrap=True)
-
-    def line(self) -> str:
-        """How far it is, in words."""
-        (task,) = self.bar.tasks
-        left = timedelta(seconds=round(task.time_remaining or 0))
-        epochs = f"{task.completed:.0f}/{task.total:.0f} epochs"
-        return f"{self.title}: {epochs}  loss {task.fields['loss']}  about {left} left"
-
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.bar.stop()
-
-    def on_exception(
-        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
-    ) -> None:
-        self.bar.stop()

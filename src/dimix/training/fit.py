@@ -20,7 +20,6 @@ from dimix.models import Algorithm1, Model
 from dimix.training.batches import EpochBatches, RowsModule
 from dimix.training.callbacks import (
     EpochCheckpoint,
-    EpochProgress,
     History,
     RefitMixture,
     Scorer,
@@ -31,6 +30,7 @@ from dimix.training.identity import DATA, EPOCHS, SCHEDULE, OtherTrainingError, 
 from dimix.training.interruption import Interruption
 from dimix.training.plan import Plan, Schedule
 from dimix.training.precision import Fixed, Precision, resolve_precision
+from dimix.training.progress import EpochProgress
 from dimix.training.quiet import quiet_lightning
 from dimix.training.ranks import Ranks
 from dimix.training.seeds import own_random_numbers
