@@ -25,7 +25,7 @@ BETWEEN_LINES = 30.0
 
 @contextmanager
 def waiting(title: str | None) -> Iterator[None]:
-    """Show the title and the seconds that pass meanwhile; nothing without one, or on other ranks."""
+    """Show the title and the seconds that pass; nothing without one, nor on further ranks."""
     if title is None or not is_first():
         yield
         return
