@@ -74,18 +74,19 @@ def settle(
     """Give the model a mixture fitted to its ``mixed`` latents; the tree over its components.
 
     Merges are judged on the latents ``judged``, every row counted ``weight`` times. The clusters
-    of the mixture that the model had, their fragments joined unless ``join`` is False, are those
-    of the tree at the N_eff ``kept_at``, if given: each component is of the one that most of its
-    rows are of.
+    of the mixture that the model had are those of the tree at the N_eff ``kept_at``, if given:
+    each component is of the one that most of its rows are of. Their fragments are joined unless
+    ``join`` is False.
     """
     trained = _assigned(model, rows)
     latents, climb = posteriors(model, rows), Climb(n_rows=len(rows))
     model.prior = InfiniteMixture.from_fit(fitted, *latents, climb, mixed=mixed).eval()
     known = None
     if kept_at is not None:
-        labels = (_assigned(model, rows).mT @ trained).argmax(1)
+        assigned = _assigned(model, rows)
+        labels = (assigned.mT @ trained).argmax(1)
         if join:
-            labels = joined_fragments(rows, trained.argmax(1), trained.shape[1])[labels]
+            labels = joined_fragments(rows, labels[assigned.argmax(1)], trained.shape[1])[labels]
         known = Clusters(labels, kept_at)
     return model.mixture.hierarchy(fitted, *judged, weight, known)
 
