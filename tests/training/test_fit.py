@@ -219,7 +219,7 @@ class Diverging(Model):
 def test_where_no_bar_can_be_drawn_lines_say_how_far_it_is(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("dimix.training.callbacks.BETWEEN_LINES", 0.0)
+    monkeypatch.setattr("dimix.training.progress.BETWEEN_LINES", 0.0)
     train(model("vae"), data(), training(progress="a model"))
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("a model: ")]
     assert len(lines) == 4
