@@ -65,11 +65,15 @@ def test_names_of_clusters_and_the_order_of_rows_do_not_matter(seed: int) -> Non
     assert torch.equal(renamed[names[3]], names[plain[3]])
 
 
-@pytest.mark.parametrize("most", [250, 300])
-def test_of_many_rows_some_are_looked_at(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "enough", "too_few"), [("AMONG", 300, 60), ("MOST_NUMBERS", 900, 180)]
+)
+def test_of_many_rows_some_are_looked_at(
+    monkeypatch: pytest.MonkeyPatch, name: str, enough: int, too_few: int
+) -> None:
     x, labels = blobs(400, 300, 300)
     parted = with_part(labels, 1, 150)
-    monkeypatch.setattr(fragments, "AMONG", most)
+    monkeypatch.setattr(fragments, name, enough)
     assert joined_fragments(x, parted, 4).tolist() in ([0, 1, 2, 1], [0, 3, 2, 3])
-    monkeypatch.setattr(fragments, "MOST_NUMBERS", 3 * FEWEST - 1)  # too few to tell
+    monkeypatch.setattr(fragments, name, too_few)
     assert joined_fragments(x, parted, 4).tolist() == [0, 1, 2, 3]

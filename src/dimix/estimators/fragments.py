@@ -2,7 +2,8 @@
 
 Networks bring together what the mixture takes for one cluster, and move the rest away from it. So
 the bound never takes back a part that was once left out. The data, which no training has moved,
-tell it by the nearest neighbours: few of a cluster's own are in any other.
+tell it by the nearest neighbours: few of a cluster's own are in any other (after Ding and He 2004,
+K-nearest-neighbor consistency in data clustering).
 """
 
 import math
