@@ -1,5 +1,6 @@
 """Deep models as scikit-learn estimators: on images and tables, seeded, with clear refusals."""
 
+import os
 import re
 import warnings
 from collections.abc import Callable
@@ -16,8 +17,9 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from dimix import GMVAE, VAE, Algorithm1, DeepInfiniteMixture
+from dimix import GMVAE, VAE, Algorithm1, DeepInfiniteMixture, load
 from dimix.estimators import DeepEstimator
+from dimix.training import Ranks
 
 pytestmark = pytest.mark.usefixtures("small_networks")
 QUICK = {"latent_dim": 3, "epochs": 2, "batch_size": 64, "random_state": 0, "progress": False}
@@ -111,6 +113,18 @@ def test_data_in_other_units_than_those_fitted_are_refused(images: np.ndarray) -
             call()
     far = of_floats.transform(np.full((1, 8, 8), 1e9))
     assert np.isfinite(far).all()
+
+
+def test_bytes_of_bits_are_pointed_out_to_a_model_of_floats(images: np.ndarray) -> None:
+    bits = (images > 120).astype(np.uint8)
+    model = VAE(**QUICK).fit(bits.astype(float))
+    with pytest.warns(UserWarning, match="X holds bytes of 0 and 1 alone"):
+        model.transform(bits)
+
+
+def test_masked_entries_are_refused(images: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="X must have no masked entries"):
+        VAE(**QUICK).fit(np.ma.masked_less(images, 5))
 
 
 def test_layout_in_memory_does_not_matter(images: np.ndarray) -> None:
@@ -230,6 +244,12 @@ def test_a_scorers_numbers_of_numpy_do_not_spoil_a_checkpoint(
     assert VAE(**given).fit(images, scorer=scorer).history_ == history
 
 
+@pytest.mark.usefixtures("unchecked")
+def test_a_scorer_is_called_and_so_callable(images: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="scorer must be a callable or None, got 3"):
+        VAE(**QUICK).fit(images, scorer=3)
+
+
 @pytest.mark.parametrize(
     "scores", [None, {"one": "1.5 units"}, {"epoch": 3.0}, {"train_loss": 0.0}]
 )
@@ -255,6 +275,54 @@ def test_a_fit_that_was_stopped_keeps_nothing_of_the_one_before(
     with pytest.raises(ValueError, match="NaN"):
         model.fit(images).fit(images * np.nan)
     assert len(model.labels_) == 300  # no work began
+
+
+@pytest.mark.parametrize(
+    ("options", "scale"),
+    [
+        ({"architecture": "conv"}, 1.0),
+        ({"augment": lambda x: x[:, 1:]}, 1.0),
+        ({"n_clusters": 999}, 1.0),
+        ({}, 1e30),
+    ],
+)
+def test_a_fit_that_is_refused_leaves_the_one_before(
+    options: dict[str, object], scale: float
+) -> None:
+    X = np.random.default_rng(0).normal(size=(80, 12))
+    model = DeepInfiniteMixture(**QUICK, pretrain_epochs=2, n_components=4).fit(X)
+    before = model.predict_proba(X), model.labels_
+    with pytest.raises(ValueError):
+        model.set_params(**options).fit(scale * X[:, :9])
+    for kept, now in zip(before, (model.predict_proba(X), model.labels_), strict=True):
+        np.testing.assert_array_equal(now, kept)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, DeepInfiniteMixture])
+def test_parameters_set_after_a_fit_wait_for_the_next(
+    kind: type[DeepEstimator], images: np.ndarray, tmp_path: Path
+) -> None:
+    model = kind(**QUICK).fit(images)
+    before = model.reconstruct(images)
+    model.set_params(latent_dim=5)
+    np.testing.assert_array_equal(model.reconstruct(images), before)
+    assert len(model.get_feature_names_out()) == 3
+    if isinstance(model, VAE | DeepInfiniteMixture):
+        assert np.isfinite(model.score_samples(images, n_draws=2)).all()
+    model.save(tmp_path / "model")
+    assert load(tmp_path / "model").latent_dim == 3
+    assert model.fit(images).transform(images).shape == (300, 5)
+
+
+def test_more_devices_than_there_are_start_no_process(
+    images: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Ranks, "_launch", lambda _: pytest.fail("a process was started"))
+    most = os.cpu_count()
+    with pytest.raises(ValueError, match=f"devices must be at most {most}, the cores of the CPU"):
+        VAE(**QUICK, devices=10**6).fit(images)
+    with pytest.raises(ValueError, match="batch_size must be at least 99, the number of processes"):
+        VAE(**QUICK, num_nodes=99).fit(images)
 
 
 @pytest.mark.parametrize("kind", [*KINDS, DeepInfiniteMixture])
@@ -312,6 +380,8 @@ def test_sparse_validation_data_are_said_to_be(images: np.ndarray) -> None:
     table = images.reshape(300, 64)
     with pytest.raises(TypeError, match="Sparse data was passed"):
         VAE(**QUICK).fit(table, X_val=sparse.csr_array(table[:9]))
+    with pytest.raises(TypeError, match="Sparse data was passed"):
+        VAE(**QUICK).fit(images).transform(sparse.csr_array(table))
 
 
 def test_latents_and_samples_asked_for_are_checked(images: np.ndarray) -> None:

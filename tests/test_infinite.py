@@ -356,13 +356,17 @@ def test_neighbours_stand_for_samples_before_the_finish(
         ("prior_weight", 0.0),
         ("pretrain_prior_weight", 0.0),
         ("moves", ("jump",)),
+        ("moves", {"merge"}),  # in no order, and so not to be told from others
+        ("coarsening", 0.5),
+        ("devices", 10**6),
+        ("checkpoint_dir", Path(__file__) / "below"),
         ("pretrain_epochs", 0),
         ("epochs", 0),
     ],
 )
 def test_a_bad_parameter_is_named(name: str, value: object, table: tuple) -> None:
     with pytest.raises(ValueError, match=name):
-        DeepInfiniteMixture(**QUICK | {name: value}).fit(table[0])
+        DeepInfiniteMixture(**QUICK).set_params(**{name: value}).fit(table[0])
 
 
 @pytest.mark.parametrize(
@@ -382,12 +386,13 @@ def test_too_few_rows_are_refused(
 @pytest.mark.parametrize(
     ("augment", "message"),
     [
-        (3, 'augment must be a callable, "auto" or None; found 3'),
-        (lambda x: x[:, 1:], r"augment must return .*\[2, 8\] as it was given; found .*\[2, 7\]"),
+        (3, "augment must be a callable or one of 'auto', None, got 3"),
+        (np.ones(3), "augment must be a callable"),
+        (lambda x: x[:, 1:], r"augment must return .*\[64, 8\] as it was given; found .*\[64, 7\]"),
         (lambda x: x.double(), "found torch.float64"),
         (lambda x: x.numpy(), "found ndarray"),
         (lambda x: x / 0, "augment must return finite numbers"),
-        (RandomWarp(), r"augment fails on samples \[2, 8\]: "),
+        (RandomWarp(), r"augment fails on samples \[64, 8\]: "),
     ],
 )
 def test_views_that_do_not_fit_are_refused(augment: object, message: str, table: tuple) -> None:

@@ -24,9 +24,9 @@ def test_a_title_and_the_time_are_shown_and_without_one_nothing(shown):
     with waiting(None):
         pass
     assert shown.getvalue() == ""
-    with waiting("some work"):
+    with waiting("some [/work]"):
         pass
-    assert shown.getvalue().startswith("some work")
+    assert shown.getvalue().startswith("some [/work]")
     assert "0:00:00" in shown.getvalue()
 
 

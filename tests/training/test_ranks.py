@@ -48,7 +48,7 @@ def test_what_is_wrong_on_one_rank_is_an_error_on_both(tmp_path: Path) -> None:
     assert said["bad0"].startswith("RuntimeError: rank 1 of 2 failed with ValueError: X must hold")
     assert said["bad1"].startswith("ValueError: X must hold finite numbers alone; found NaN")
     assert said["few0"] == said["few1"]
-    assert said["few0"].startswith("ValueError: 2 processes need as many samples a minibatch")
+    assert said["few0"].startswith("ValueError: batch_size must be at least 2, the number of")
 
 
 def test_a_process_that_dies_ends_the_other_with_an_error(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ Reconstructions and samples come back as floats in the shape of `X`'s samples.
 """
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass
 from numbers import Integral
 from pathlib import Path
@@ -95,8 +96,8 @@ class DeepEstimator(
             that are faster with it.
         random_state: an integer makes the fit reproducible.
         checkpoint_dir: a folder for a checkpoint after every epoch; a fit that finds one there
-            goes on from it, if it is of the same data, seed and parameters. It holds one model's
-            training: give each fit its own.
+            goes on from it, if it is of the same data, seed and parameters, functions being
+            compared by their names. It holds one model's training: give each fit its own.
         progress: a title for the progress bar, or False for none.
         logger: any Lightning logger; it is given every epoch's row of `history_`.
 
@@ -104,6 +105,7 @@ class DeepEstimator(
         model_: the torch module.
         history_: a list with one dict an epoch: seconds, `train_*` and `val_*` bound terms.
         sample_shape_: the shape of one sample.
+        latent_dim_: D of the networks.
         networks_: `architecture`, "mlp" with the widths that it took.
         data_summary_: `n_rows` of the training data, and `min`, `max` and `mean` of its numbers.
         bytes_: whether they were images of bytes.
@@ -158,22 +160,41 @@ class DeepEstimator(
             RuntimeError: another of several processes has failed.
         """
         self._check_parameters()
+        if not (scorer is None or callable(scorer)):
+            raise ValueError(f"scorer must be a callable or None, got {scorer!r}")
         with self._ranks().joined():
-            rows, x_val = self._prepare(X, X_val)
-            for name in self._answers:
-                self.__dict__.pop(name, None)  # an earlier fit's
-            warn_of_layout(rows)
-            with own_random_numbers():
-                torch.manual_seed(self.seed_)
-                self.model_: Any = self.build(tuple(self.sample_shape_))
-            if self.likelihood_ == "gaussian":
-                set_units(self.model_, *units_of(rows))
+            with self._as_it_was_if_refused():
+                rows, x_val = self._begin(X, X_val)
             self.history_: list[dict[str, float]] = self._train(
                 rows.flatten(1),
                 None if x_val is None else x_val.flatten(1),
                 None if scorer is None else lambda: as_numbers(scorer(self)),
             )
         return self
+
+    @contextmanager
+    def _as_it_was_if_refused(self) -> Iterator[None]:
+        """Until the training begins, an error leaves an earlier fit usable."""
+        before = dict(vars(self))
+        try:
+            yield
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    def _begin(self, X: Any, X_val: ArrayLike | None) -> tuple[Tensor, Tensor | None]:
+        """The checked data; the untrained model is built, and an earlier fit's answers go."""
+        rows, x_val = self._prepare(X, X_val)
+        for name in self._answers:
+            self.__dict__.pop(name, None)
+        warn_of_layout(rows)
+        with own_random_numbers():
+            torch.manual_seed(self.seed_)
+            self.model_: Any = self.build(tuple(self.sample_shape_))
+        if self.likelihood_ == "gaussian":
+            set_units(self.model_, *units_of(rows))
+        return rows, x_val
 
     def _prepare(self, X: Any, X_val: ArrayLike | None) -> tuple[Tensor, Tensor | None]:
         """The checked data, and what all ranks must have alike: the data and the seed."""
@@ -187,6 +208,7 @@ class DeepEstimator(
             )
         self.sample_shape_, self.data_summary_ = rows.shape[1:], summary_of(rows)
         self.bytes_ = rows.dtype == torch.uint8
+        self.latent_dim_ = int(self.latent_dim)
         self.networks_ = suited(self.architecture, tuple(self.sample_shape_), len(rows))
         return rows, x_val
 
@@ -197,11 +219,8 @@ class DeepEstimator(
             raise ValueError(
                 f"X must have at least {self._fewest} samples; found {len(rows)} sample(s)"
             )
-        if min(len(rows), self.batch_size) < n_ranks:
-            raise ValueError(
-                f"{n_ranks} processes need as many samples a minibatch; found "
-                f"batch_size={self.batch_size} and {len(rows)} samples in X"
-            )
+        if len(rows) < n_ranks:
+            raise ValueError(f"{n_ranks} processes need as many samples; found {len(rows)} in X")
         self.likelihood_ = likelihood_of(rows) if self.likelihood == "auto" else self.likelihood
         if X_val is None:
             return rows, None
@@ -221,7 +240,7 @@ class DeepEstimator(
     @property
     def _n_features_out(self) -> int:
         """How many columns `set_output` and `get_feature_names_out` name."""
-        return self.latent_dim
+        return self.latent_dim_
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -238,8 +257,13 @@ class DeepEstimator(
         check_choice("likelihood", self.likelihood, ("auto", *get_args(Likelihood)))
         check_choice("precision", self.precision, ("auto", *get_args(Fixed)))
         check_device(self.device)
-        if not isinstance(self.checkpoint_dir, str | Path | None):
-            raise ValueError(f"checkpoint_dir must be a path or None, got {self.checkpoint_dir!r}")
+        self._ranks().check_number()
+        if self.batch_size < self._ranks().number:
+            raise ValueError(
+                f"batch_size must be at least {self._ranks().number}, the number of processes "
+                f"that share a minibatch, got {self.batch_size}"
+            )
+        _check_folder("checkpoint_dir", self.checkpoint_dir)
         check_seed(self.random_state)
         if not isinstance(self.logger, Logger | None):
             raise ValueError(f"logger must be a Lightning logger or None, got {self.logger!r}")
@@ -285,8 +309,8 @@ class DeepEstimator(
         """Means of p(x | z) for latents [N, D], in the shape of the data's samples."""
         check_is_fitted(self, "model_")
         z = as_tensor(check_array(Z, dtype=np.float32, input_name="Z"))
-        if z.shape[1] != self.latent_dim:
-            raise ValueError(f"Z must be [N, {self.latent_dim}]; found {list(z.shape)}")
+        if z.shape[1] != self.latent_dim_:
+            raise ValueError(f"Z must be [N, {self.latent_dim_}]; found {list(z.shape)}")
         x = in_chunks(lambda part: self.model_.decode(part).mean, z, device_of(self.model_))
         images: Array = x.unflatten(1, self.sample_shape_).numpy()
         return images
@@ -317,3 +341,13 @@ class DeepEstimator(
     def score(self, X: ArrayLike, y: object = None) -> float:
         """The mean bound on log p(x), nats per sample; higher is better."""
         return sum(self.bound_terms(X).values())
+
+
+def _check_folder(name: str, value: Any) -> None:
+    """Raise unless it is None or a path where a folder is or can be."""
+    if not isinstance(value, str | Path | None):
+        raise ValueError(f"{name} must be a path or None, got {value!r}")
+    if value is not None and not all(
+        part.is_dir() for part in (Path(value), *Path(value).parents) if part.exists()
+    ):
+        raise ValueError(f"{name} must be a folder, or where one can be made; {value!r} is a file")

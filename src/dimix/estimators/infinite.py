@@ -41,7 +41,7 @@ from dimix.estimators.recipe import (
 )
 from dimix.estimators.settling import most_used, overcomplete, settle, tell_nothing
 from dimix.mixture import MOVES, FullCovariance, Hierarchy, MixturePosterior
-from dimix.mixture.estimator.arguments import check_moves, check_number
+from dimix.mixture.estimator.arguments import check_choice, check_moves, check_number
 from dimix.models.vae import Augment
 from dimix.nets import MLP, networks
 from dimix.priors import Climb, InfiniteMixture
@@ -144,14 +144,20 @@ class DeepInfiniteMixture(FittedInfiniteMixture):
             check_number("pretrain_epochs", epochs, low=1, integer=True, besides="None")
         weight = self.pretrain_prior_weight
         check_number("pretrain_prior_weight", weight, low=0, closed=False)
-        if self.coarsening != "auto":
-            check_number("coarsening", self.coarsening, low=0, closed=False, besides="'auto'")
-        if self.augment not in ("auto", None) and not callable(self.augment):
-            raise ValueError(f'augment must be a callable, "auto" or None; found {self.augment!r}')
+        if not isinstance(self.coarsening, str) or self.coarsening != "auto":
+            check_number("coarsening", self.coarsening, low=1, besides="'auto'")
+        if not callable(self.augment):
+            check_choice("augment", self.augment, ("auto", None), besides="a callable")
         if self.n_clusters is not None:
             check_number("n_clusters", self.n_clusters, low=1, integer=True, besides="None")
         check_number("n_neighbors", self.n_neighbors, low=0, integer=True)
         check_moves(self.moves)
+
+    def _begin(self, X: Any, X_val: ArrayLike | None) -> tuple[Tensor, Tensor | None]:
+        rows, x_val = super()._begin(X, X_val)
+        if callable(self.augment):
+            check_augment(self.augment, as_float(rows[: self.batch_size]))
+        return rows, x_val
 
     def _checked(self, X: Any, X_val: ArrayLike | None) -> tuple[Tensor, Tensor | None]:
         rows, x_val = super()._checked(X, X_val)
@@ -209,8 +215,6 @@ class DeepInfiniteMixture(FittedInfiniteMixture):
     def _seeing(self, rows: Tensor) -> Training:
         """How networks are trained, once it is settled what they see of these rows."""
         self.model_.augment = self._augment(rows)
-        if callable(self.augment):
-            check_augment(self.augment, as_float(rows[:2]).unflatten(1, self.sample_shape_))
         training = replace(self._training(), schedule="linear")
         if not self.n_neighbors:
             return training

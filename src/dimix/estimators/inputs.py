@@ -101,11 +101,15 @@ def are_bytes(array: Shaped[np.ndarray, "N *shape"]) -> bool:
 
 
 def check_shape(X: Any, shape: tuple[int, ...], *, name: str = "X") -> None:
-    """Raise unless samples have this shape, that of those a model was fitted to."""
-    found = np.asarray(X).shape[1:]
-    if found != shape:
+    """Raise unless samples have this shape, that of those a model was fitted to.
+
+    What is no array for NumPy, as a sparse matrix is none, is left to scikit-learn to tell.
+    """
+    array = np.asarray(X)
+    if array.ndim and array.shape[1:] != shape:
         raise ValueError(
-            f"{name} has samples of shape {found}; the model was fitted to samples of shape {shape}"
+            f"{name} has samples of shape {array.shape[1:]}; the model was fitted to samples of "
+            f"shape {shape}"
         )
 
 
@@ -122,6 +126,12 @@ def check_units(
             raise ValueError(
                 f"{name} holds bytes, parts of 255; the model was fitted to floats up to "
                 f"{fitted['max']:.4g}: give floats"
+            )
+        if fitted_bytes is False and high == 1:
+            warnings.warn(
+                f"{name} holds bytes of 0 and 1 alone, which are taken for parts of 255; the model "
+                "was fitted to other numbers: give floats if these are meant",
+                stacklevel=4,
             )
         return
     if fitted_bytes and (low < 0 or high > 1):

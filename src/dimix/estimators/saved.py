@@ -107,6 +107,7 @@ def read(saved: SavedModel, kind: type[Estimator]) -> Estimator:
 def _parameters(estimator: Any) -> dict[str, Any]:
     given = estimator.get_params(deep=False)
     left_out = {ARCHITECTURE, *NOT_SAVED, *_left_out(estimator)}
+    given["latent_dim"] = estimator.latent_dim_
     return {name: plain(name, value) for name, value in given.items() if name not in left_out}
 
 
@@ -216,6 +217,7 @@ def _read_fitted(estimator: Any, fitted: Claims) -> None:
         allowed = f"1 to {MOST_AXES} sizes up to {LARGEST_SIZE}"
         raise fitted.error("sample_shape", f"must be {allowed}, got {short(shape)}")
     estimator.sample_shape_ = torch.Size(shape)
+    estimator.latent_dim_ = estimator.latent_dim
     estimator.networks_ = estimator.architecture  # of a file from before widths were chosen
     if "widths" in fitted:
         estimator.networks_ = _read_widths(fitted, estimator.architecture) or estimator.networks_

@@ -22,6 +22,8 @@ from dimix.training.callbacks import History
 BETWEEN_LINES = 30.0
 """Seconds from one line about the progress to the next, where no bar can be drawn."""
 
+TITLE = TextColumn("{task.description}", markup=False)
+
 
 @contextmanager
 def waiting(title: str | None) -> Iterator[None]:
@@ -29,7 +31,7 @@ def waiting(title: str | None) -> Iterator[None]:
     if title is None or not is_first():
         yield
         return
-    with Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()) as bar:
+    with Progress(TITLE, BarColumn(), TimeElapsedColumn()) as bar:
         task = bar.add_task(title, total=None)
         yield
         bar.update(task, total=1, completed=1)
@@ -46,7 +48,7 @@ class EpochProgress(Callback):
         self.task = TaskID(0)
         self.told = time.perf_counter()
         self.bar = Progress(
-            TextColumn("{task.description}"),
+            TITLE,
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("epochs  loss {task.fields[loss]}"),

@@ -5,6 +5,7 @@ each takes a part, and gradients and the mixture's statistics are added up.
 """
 
 import atexit
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -56,6 +57,14 @@ class Ranks:
     def strategy(self) -> str:
         """Lightning's name for it."""
         return "ddp" if self.are_several else "auto"
+
+    def check_number(self) -> None:
+        """Raise where a machine has fewer devices, before a process is started for each."""
+        on_gpus = self.accelerator == "cuda"
+        most = torch.cuda.device_count() if on_gpus else os.cpu_count() or 1
+        if self.devices > most:
+            kind = "GPUs" if on_gpus else "cores of the CPU"
+            raise ValueError(f"devices must be at most {most}, the {kind}; got {self.devices}")
 
     @contextmanager
     def joined(self) -> Iterator[None]:

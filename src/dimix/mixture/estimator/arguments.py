@@ -100,6 +100,8 @@ def check_numeric(X: Any, name: str = "X") -> None:
     if "object" in found or isinstance(X, list | tuple):
         first = np.asarray(X[:1], dtype=object).flat
         found += [type(value).__name__ for value in first]
+    if np.ma.is_masked(X):
+        raise ValueError(f"{name} must have no masked entries: fill in what is missing")
     for kind in found:
         if DATES.match(kind):
             raise ValueError(f"{name} must hold numbers; found {kind}: give days since one, say")
@@ -136,10 +138,15 @@ def check_flag(name: str, value: Any) -> None:
         raise ValueError(f"{name} must be True or False, got {value!r}")
 
 
-def check_choice(name: str, value: Any, allowed: tuple[object, ...]) -> None:
-    """Raise unless ``value`` is one of ``allowed``."""
-    if value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
+def check_choice(
+    name: str, value: Any, allowed: tuple[object, ...], *, besides: str = ""
+) -> None:
+    """Raise unless ``value`` is one of ``allowed``; ``besides`` says what else it might have been.
+    """
+    if isinstance(value, np.ndarray) or value not in allowed:
+        also = f"{besides} or " if besides else ""
+        choices = ", ".join(map(repr, allowed))
+        raise ValueError(f"{name} must be {also}one of {choices}, got {value!r}")
 
 
 def _check_width(value: str, covariance_type: str) -> None:
@@ -156,9 +163,9 @@ def _check_width(value: str, covariance_type: str) -> None:
 
 
 def check_moves(value: Any) -> None:
-    """Raise unless ``value`` is True, False or a collection of kinds of moves."""
-    if not isinstance(value, bool | tuple | list | set | frozenset):
-        raise ValueError(f"moves must be True, False or a list of kinds, got {value!r}")
+    """Raise unless ``value`` is True, False or a tuple or list of kinds of moves."""
+    if not isinstance(value, bool | tuple | list):
+        raise ValueError(f"moves must be True, False or a tuple or list of kinds, got {value!r}")
     for kind in () if isinstance(value, bool) else value:
         check_choice("moves", kind, MOVES)
 
