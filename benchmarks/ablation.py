@@ -135,8 +135,15 @@ class _Refits(MoveComponents):
         self.estimator = estimator
         _stand_still(estimator.model_.mixture)
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.current_epoch:  # gone on with: a checkpoint holds no prior
+            self._refit(trainer.current_epoch, trainer)
+
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        epoch, estimator = trainer.current_epoch + 1, self.estimator
+        self._refit(trainer.current_epoch + 1, trainer)
+
+    def _refit(self, epoch: int, trainer: Trainer) -> None:
+        estimator = self.estimator
         assert trainer.max_epochs
         mixture = estimator._mixture(self.rows, epoch)
         mixture.n_eff.fill_(self.coarsening.n_eff(epoch / trainer.max_epochs))

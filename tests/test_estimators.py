@@ -278,21 +278,21 @@ def test_a_fit_that_was_stopped_keeps_nothing_of_the_one_before(
 
 
 @pytest.mark.parametrize(
-    ("options", "scale"),
+    ("options", "scale", "named"),
     [
-        ({"architecture": "conv"}, 1.0),
-        ({"augment": lambda x: x[:, 1:]}, 1.0),
-        ({"n_clusters": 999}, 1.0),
-        ({}, 1e30),
+        ({"architecture": "conv"}, 1.0, "architecture"),
+        ({"augment": lambda x: x[:, 1:]}, 1.0, "augment"),
+        ({"n_clusters": 999}, 1.0, "n_clusters"),
+        ({}, 1e30, "X must have a standard deviation"),
     ],
 )
 def test_a_fit_that_is_refused_leaves_the_one_before(
-    options: dict[str, object], scale: float
+    options: dict[str, object], scale: float, named: str
 ) -> None:
     X = np.random.default_rng(0).normal(size=(80, 12))
     model = DeepInfiniteMixture(**QUICK, pretrain_epochs=2, n_components=4).fit(X)
     before = model.predict_proba(X), model.labels_
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=named):
         model.set_params(**options).fit(scale * X[:, :9])
     for kept, now in zip(before, (model.predict_proba(X), model.labels_), strict=True):
         np.testing.assert_array_equal(now, kept)
@@ -304,7 +304,9 @@ def test_parameters_set_after_a_fit_wait_for_the_next(
 ) -> None:
     model = kind(**QUICK).fit(images)
     before = model.reconstruct(images)
-    model.set_params(latent_dim=5)
+    model.set_params(latent_dim=5, **{"n_components": 2} if kind is GMVAE else {})
+    if kind is not VAE:
+        assert len(model.sample(50)[1]) == 50
     np.testing.assert_array_equal(model.reconstruct(images), before)
     assert len(model.get_feature_names_out()) == 3
     if isinstance(model, VAE | DeepInfiniteMixture):

@@ -143,6 +143,14 @@ def test_moves_go_both_ways() -> None:
         assert int((mixture.statistics[:, 0] > 1).sum()) == 3
 
 
+@pytest.mark.parametrize("views", [1, 3])
+def test_a_component_that_fades_holds_no_rows(views: int) -> None:
+    mixture = a_mixture(views)
+    assert mixture.n_filled == K
+    mixture.statistics[0] *= 0.4 / (mixture.statistics[0, 0] / views)
+    assert mixture.n_filled == K - 1
+
+
 MIXED, OTHERS = [0, 3], [1, 2]
 SOME = torch.tensor([True, False, False, True])
 

@@ -16,10 +16,15 @@ def clusters(
     """Gaussians of random full covariance, means ``spread`` standard deviations apart or so."""
     parts = []
     for size in sizes:
-        factor = np.linalg.qr(rng.normal(size=(dim, dim)))[0] * rng.uniform(0.5, 1.5, dim)
+        factor = random_axes(rng, dim)
         mean = rng.normal(size=dim) * spread / np.sqrt(2 * dim)
         parts.append(mean + rng.normal(size=(size, dim)) @ factor.T)
     return rng.permutation(np.concatenate(parts))
+
+
+def random_axes(rng: np.random.RandomState, dim: int) -> np.ndarray:
+    """Orthogonal columns, 0.5 to 1.5 long: a factor of a random covariance."""
+    return np.asarray(np.linalg.qr(rng.normal(size=(dim, dim)))[0] * rng.uniform(0.5, 1.5, dim))
 
 
 def _standard(x: np.ndarray) -> np.ndarray:

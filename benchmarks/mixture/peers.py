@@ -20,7 +20,7 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-from benchmarks.mixture.data import clusters
+from benchmarks.mixture.data import clusters, random_axes
 from benchmarks.record import ROOT, Case, rounded, run_missing
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import BayesianGaussianMixture
@@ -113,7 +113,7 @@ def data() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rows, their true labels, and fresh rows of the same clusters."""
     labels = np.repeat(np.arange(len(SIZES)), SIZES)
     rng = np.random.RandomState(0)
-    factors = [np.linalg.qr(rng.normal(size=(4, 4)))[0] * rng.uniform(0.5, 1.5, 4) for _ in SIZES]
+    factors = [random_axes(rng, 4) for _ in SIZES]
     means = clusters(rng, [1] * len(SIZES), 4, spread=15)
     x, fresh = (
         np.stack([means[k] + factors[k] @ rng.normal(size=4) for k in labels]) for _ in range(2)

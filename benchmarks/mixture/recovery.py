@@ -17,6 +17,7 @@ from time import process_time
 
 import numpy as np
 import torch
+from benchmarks.mixture.data import random_axes
 from benchmarks.record import Case, rounded, run_missing
 from scipy.linalg import solve_triangular
 from scipy.special import logsumexp
@@ -83,7 +84,7 @@ def truth_of(k: int, dim: int, sizes: np.ndarray, rng: np.random.RandomState) ->
     """Random covariances of axes 0.5 to 1.5 long, means moved apart until the error is low."""
     factors = np.empty((k, dim, dim))
     for i in range(k):
-        axes = np.linalg.qr(rng.normal(size=(dim, dim)))[0] * rng.uniform(0.5, 1.5, dim)
+        axes = random_axes(rng, dim)
         factors[i] = np.linalg.cholesky(axes @ axes.T)
     directions = rng.normal(size=(k, dim))
     spread = 4 / np.sqrt(dim)

@@ -28,6 +28,7 @@ from dimix.mixture import (
     sweep,
     update,
 )
+from dimix.mixture.hierarchy import LEAST_ROWS
 from dimix.mixture.inference.distributed import all_reduce_
 from dimix.mixture.moves.search import SETTLE_SWEEPS
 from dimix.mixture.sticks import LOG_ZERO
@@ -151,6 +152,11 @@ class InfiniteMixture(nn.Module):
     def tempering(self) -> float:
         """s = N_eff / N."""
         return float(self.n_eff) / self.climb.n_rows
+
+    @property
+    def n_filled(self) -> int:
+        """How many components hold rows."""
+        return int((self.statistics[:, 0] >= LEAST_ROWS * self.climb.views).sum())
 
     def terms(self, q: Independent[Normal]) -> dict[str, Float[Tensor, " B"]]:
         """`entropy`, `allocation` and, where there are others, `prior`.

@@ -220,6 +220,15 @@ def test_where_no_gap_is_clear_the_n_eff_of_training_decides() -> None:
     assert replace(tree, trained_n_eff=2e6).gap.n_clusters == 8  # more rows than there are
 
 
+@pytest.mark.parametrize("are_kept", [False, True])
+def test_a_training_with_fewer_rows_than_the_lower_end_keeps_its_clusters(are_kept: bool) -> None:
+    assert 6 * math.log(6) > 5
+    for last in (0.6, math.log(1e5 / 4)):
+        tree = replace(chain([0.4, 0.5, last]), trained_n_eff=5.0, are_kept=are_kept)
+        assert tree.gap.n_clusters == tree.cut(n_eff=5.0).max() + 1
+        assert tree.gap.clear
+
+
 def test_with_fewer_rows_than_the_lower_end_components_stay_clusters() -> None:
     few = chain([0.1, 0.2], n_rows=5.0)
     assert few.gap.n_clusters == 3

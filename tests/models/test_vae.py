@@ -96,8 +96,13 @@ def test_a_share_of_the_views_are_the_samples_as_they_are(n_views: int) -> None:
     torch.testing.assert_close(views, torch.where(stays[..., None], x, -x), rtol=0, atol=0)
     if n_views > 1:
         assert not torch.equal(stays[0], stays[1])  # each view for itself
-    torch.testing.assert_close(model.copies(x), -x.expand(n_views, -1, -1), rtol=0, atol=0)
+    torch.testing.assert_close(model.copies(x, n_views), -x.expand(n_views, -1, -1), rtol=0, atol=0)
     torch.testing.assert_close(model.eval().views(x), x[None], rtol=0, atol=0)
+
+
+def test_views_of_samples_as_they_are_are_as_many() -> None:
+    model, x = VAE((4,), 2, views=3).train(), torch.rand(5, 4)
+    torch.testing.assert_close(model.views(x), x.expand(3, -1, -1), rtol=0, atol=0)
 
 
 def test_importance_weighted_bound_reaches_the_log_evidence() -> None:

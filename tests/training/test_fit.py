@@ -10,7 +10,14 @@ import torch
 from lightning.pytorch import Callback, Trainer
 
 from dimix.models import GMVAE, VAE, Algorithm1, Model, Objective
-from dimix.training import DivergedError, Training, denormals, own_random_numbers, train
+from dimix.training import (
+    DivergedError,
+    RefitMixture,
+    Training,
+    denormals,
+    own_random_numbers,
+    train,
+)
 from dimix.training.fit import LAST
 
 P = 12
@@ -33,8 +40,13 @@ def model(kind: str) -> Model:
     return (GMVAE if kind == "gmvae" else Algorithm1)((P,), 2, n_components=3)
 
 
-def training(**settings: object) -> Training:
-    return Training(**{"epochs": 4, "batch_size": 50, "learning_rate": 1e-3, "seed": 7} | settings)
+def training(*callbacks: Callback, **settings: object) -> Training:
+    usual = {"epochs": 4, "batch_size": 50, "learning_rate": 1e-3, "seed": 7}
+    return Training(callbacks=callbacks, **usual | settings)
+
+
+def refits(model_: Model, x: torch.Tensor) -> list[Callback]:
+    return [RefitMixture(model_, x, 7)] if isinstance(model_, Algorithm1) else []
 
 
 class Interrupt(Callback):
@@ -55,12 +67,14 @@ def without_seconds(history: list[dict[str, float]]) -> list[dict[str, float]]:
 @pytest.mark.parametrize("kind", ["vae", "gmvae", "algorithm1"])
 def test_resumed_equals_uninterrupted(kind: str, tmp_path: Path) -> None:
     x, whole, broken = data(), model(kind), model(kind)
-    expected = train(whole, x, training(), x_val=x[:40])
+    expected = train(whole, x, training(*refits(whole, x)), x_val=x[:40])
 
+    stopped = training(*refits(broken, x), Interrupt(2), checkpoint_dir=tmp_path)
     with pytest.raises(RuntimeError, match="killed"):
-        train(broken, x, training(checkpoint_dir=tmp_path, callbacks=[Interrupt(2)]), x_val=x[:40])
+        train(broken, x, stopped, x_val=x[:40])
     resumed = model(kind)
-    history = train(resumed, x, training(checkpoint_dir=tmp_path), x_val=x[:40])
+    again = training(*refits(resumed, x), checkpoint_dir=tmp_path)
+    history = train(resumed, x, again, x_val=x[:40])
 
     assert without_seconds(history) == without_seconds(expected)
     for (name, a), b in zip(whole.state_dict().items(), resumed.state_dict().values(), strict=True):
@@ -70,9 +84,9 @@ def test_resumed_equals_uninterrupted(kind: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["vae", "algorithm1"])
 def test_finished_training_is_loaded_and_not_repeated(kind: str, tmp_path: Path) -> None:
     x, first, second = data(), model(kind), model(kind)
-    expected = train(first, x, training(checkpoint_dir=tmp_path))
+    expected = train(first, x, training(*refits(first, x), checkpoint_dir=tmp_path))
     written = (tmp_path / LAST).stat().st_mtime_ns
-    history = train(second, x, training(checkpoint_dir=tmp_path))
+    history = train(second, x, training(*refits(second, x), checkpoint_dir=tmp_path))
     assert history == expected
     assert (tmp_path / LAST).stat().st_mtime_ns == written
     torch.testing.assert_close(second.state_dict(), first.state_dict(), rtol=0, atol=0)
@@ -94,7 +108,7 @@ def test_averages_without_gradients_become_denormal_and_do_not_stay_so(
             averages = next(iter(trainer.optimizers[0].state.values()))["exp_avg"]
             n_denormal.append(int(((averages != 0) & (averages.abs() < TINY)).sum()))
 
-    train(vae, data(), training(epochs=240, callbacks=[SwitchOffUnits()]))
+    train(vae, data(), training(SwitchOffUnits(), epochs=240))
     assert (n_denormal[-1] > 0) == stay
     assert n_denormal[400] == 0  # the averages still fall
 
@@ -163,7 +177,7 @@ def test_the_checkpoint_of_another_training_is_refused(
 
 def test_more_epochs_are_another_training_where_the_learning_rate_falls(tmp_path: Path) -> None:
     given = {"schedule": "linear", "checkpoint_dir": tmp_path}
-    stopped = training(**given, epochs=5, callbacks=[Interrupt(2)])
+    stopped = training(Interrupt(2), **given, epochs=5)
     with pytest.raises(RuntimeError, match="killed"):
         train(model("vae"), data(), stopped)
     assert len(train(model("vae"), data(), training(**given, epochs=2))) == 2  # as far as it came
@@ -245,7 +259,7 @@ def test_latents_that_no_mixture_fits_are_a_divergence(
 
     monkeypatch.setattr(Algorithm1, "refit", refit_or_fail)
     with pytest.raises(DivergedError, match=r"in epoch 1: no mixture .* NaN") as found:
-        train(model_, data(), training(checkpoint_dir=tmp_path))
+        train(model_, data(), training(*refits(model_, data()), checkpoint_dir=tmp_path))
     assert found.value.good_epochs == 0
 
 

@@ -1,10 +1,11 @@
 """The paper's Algorithm 1 as an estimator."""
 
-from dataclasses import KW_ONLY
+from dataclasses import KW_ONLY, replace
 from typing import ClassVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from dimix import models
 from dimix.estimators.base import estimator
@@ -12,6 +13,7 @@ from dimix.estimators.clusterer import DeepClusterer
 from dimix.estimators.gmvae import GMVAE
 from dimix.mixture.estimator.arguments import check_choice, check_number
 from dimix.models.algorithm1 import Gumbel
+from dimix.training import RefitMixture, Scorer, train
 
 
 @estimator
@@ -73,6 +75,13 @@ class Algorithm1(DeepClusterer):
                     f"fitted to samples of the same shape: {error}"
                 ) from None
         return model
+
+    def _train(
+        self, rows: Tensor, x_val: Tensor | None, scorer: Scorer | None
+    ) -> list[dict[str, float]]:
+        refit = RefitMixture(self.model_, rows, self.seed_)
+        training = replace(self._training(), callbacks=[refit])
+        return train(self.model_, rows, training, x_val, scorer)
 
     def cluster_weights(self) -> NDArray[np.float64]:
         """The DP-GMM's expected weights, [K]."""

@@ -175,12 +175,12 @@ class DeepEstimator(
     @contextmanager
     def _as_it_was_if_refused(self) -> Iterator[None]:
         """Until the training begins, an error leaves an earlier fit usable."""
-        before = dict(vars(self))
+        before = dict(self.__dict__)
         try:
             yield
         except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
+            self.__dict__.clear()
+            self.__dict__.update(before)
             raise
 
     def _begin(self, X: Any, X_val: ArrayLike | None) -> tuple[Tensor, Tensor | None]:

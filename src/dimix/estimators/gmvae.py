@@ -47,4 +47,5 @@ class GMVAE(DeepClusterer):
 
     def cluster_weights(self) -> NDArray[np.float64]:
         """Uniform, [K]."""
-        return np.full(self.n_components, 1 / self.n_components)
+        n_components = self.model_.n_components
+        return np.full(n_components, 1 / n_components)

@@ -256,8 +256,7 @@ class DeepInfiniteMixture(FittedInfiniteMixture):
 
         def columns() -> dict[str, float]:
             mixture = self.model_.mixture
-            filled = int((mixture.statistics[:, 0] > 0).sum())
-            own = {"n_components": float(filled), "n_eff": float(mixture.n_eff)}
+            own = {"n_components": float(mixture.n_filled), "n_eff": float(mixture.n_eff)}
             return with_scores(own, scorer() if scorer else {})
 
         return columns
@@ -318,7 +317,7 @@ class DeepInfiniteMixture(FittedInfiniteMixture):
 
     def _warn_of_collapse(self, rows: Tensor) -> None:
         """Say so where q(z | x) has become the same for all x."""
-        if self.n_clusters_ == 1 < len(rows) and tell_nothing(posteriors(self.model_, rows)):
+        if self.n_clusters_ == 1 and tell_nothing(posteriors(self.model_, rows)):
             warnings.warn(
                 "the latents tell nothing about X (posterior collapse): the decoder takes all that "
                 "varies for noise, and one cluster does not mean that there is no other; "

@@ -98,9 +98,10 @@ class Hierarchy:
         cluster counts half as wide, since all data end as that. Of fewer than F log F rows,
         components stay clusters.
 
-        Rows that were brought apart are not put together again for want of rows: below
-        ``trained_n_eff`` nothing counts. The gap that holds it is chosen where none is clear, or
-        where its clusters ``are_kept``.
+        Rows that were brought apart are not put together again for want of rows: which gap is
+        the widest is judged above ``trained_n_eff`` alone, and whether it is clear by all of it.
+        The gap that holds that N_eff is chosen where none is clear, or where its clusters
+        ``are_kept``.
         """
         ends = self._gap_ends()
         chosen, clear = self._chosen(ends)
@@ -114,7 +115,7 @@ class Hierarchy:
     def _chosen(self, ends: Float64[np.ndarray, " ends"]) -> tuple[int, bool]:
         """Which of the gaps between ``ends`` it is, and whether it is clear."""
         trained = max(math.log(self.n_rows / max(self.trained_n_eff, 1.0)), 0.0)
-        holding = int((ends[:-1] <= trained).sum()) - 1
+        holding = int((self._above_0 <= trained).sum())
         counted = np.diff(np.minimum(ends, trained))
         counted[-1] /= 2
         chosen = holding if self.are_kept else int(counted.argmax())
@@ -124,7 +125,11 @@ class Hierarchy:
     def _gap_ends(self) -> Float64[np.ndarray, " ends"]:
         """0, the heights above it, and the height of F log F rows, which none of them leaves."""
         top = max(math.log(self.n_rows / (self.n_features * math.log(self.n_features))), 0.0)
-        return np.concatenate([[0.0], np.minimum(self.heights[self.heights > 0], top), [top]])
+        return np.concatenate([[0.0], np.minimum(self._above_0, top), [top]])
+
+    @property
+    def _above_0(self) -> Float64[np.ndarray, " heights"]:
+        return self.heights[self.heights > 0]
 
     def cut(
         self, how: str | None = None, *, n_clusters: int | None = None, n_eff: float | None = None

@@ -81,22 +81,22 @@ class VAE(Model):
         """Random copies, of ``seen`` if given, in training mode; otherwise each sample itself."""
         if not self.training:
             return part_of(x)[None]
-        copies = self.copies(x if seen is None else seen)
+        copies = self.copies(x if seen is None else seen, self.n_views)
         if not self.unmoved:
             return copies
         stays = torch.rand(len(copies), len(x), 1, device=x.device) < self.unmoved
         return torch.where(part_of(stays, 1), part_of(x), copies)
 
-    def copies(self, x: Float[Tensor, "B P"]) -> Float[Tensor, "V b P"]:
-        """Random copies of each sample, if there is what makes them.
+    def copies(self, x: Float[Tensor, "B P"], n_views: int) -> Float[Tensor, "V b P"]:
+        """V copies of each sample, random ones if there is what makes them.
 
         Ranks make the copies of the whole batch, each for itself, and keep those of their part.
         """
         if self.augment is None:
-            return part_of(x)[None]
+            return part_of(x).expand(n_views, -1, -1)
         with torch.autocast(x.device.type, enabled=False):  # rounding would misplace pixels
-            copies: Tensor = self.augment(x.repeat(self.n_views, 1).unflatten(1, self.shape))
-        return part_of(copies.reshape(self.n_views, len(x), -1), 1)
+            copies: Tensor = self.augment(x.repeat(n_views, 1).unflatten(1, self.shape))
+        return part_of(copies.reshape(n_views, len(x), -1), 1)
 
     def log_likelihood(
         self, x: Float[Tensor, "B P"], noise: Float[Tensor, "S D"]

@@ -1,7 +1,13 @@
 """Training through Lightning: the plan, the data module, callbacks, one call that fits."""
 
 from dimix.training.batches import CHUNK, as_float
-from dimix.training.callbacks import DivergedError, Scorer, as_numbers, with_scores
+from dimix.training.callbacks import (
+    DivergedError,
+    RefitMixture,
+    Scorer,
+    as_numbers,
+    with_scores,
+)
 from dimix.training.evaluation import average_terms, device_of, in_chunks
 from dimix.training.fit import LAST, Training, train
 from dimix.training.precision import Fixed, Precision, resolve_precision
@@ -20,6 +26,7 @@ __all__ = [
     "Fixed",
     "Precision",
     "Ranks",
+    "RefitMixture",
     "Scorer",
     "Training",
     "as_float",

@@ -16,12 +16,11 @@ from torch import Tensor
 
 from dimix.data.neighbours import Neighbours
 from dimix.mixture.inference.distributed import from_first, is_first
-from dimix.models import Algorithm1, Model
+from dimix.models import Model
 from dimix.training.batches import EpochBatches, RowsModule
 from dimix.training.callbacks import (
     EpochCheckpoint,
     History,
-    RefitMixture,
     Scorer,
     StopDiverged,
 )
@@ -114,8 +113,7 @@ def train(
     curves = folder / "curves.csv" if folder and first else None
     history = History(x_val, scorer, curves, training.before)
     interruption = Interruption()
-    refit = [RefitMixture(model, x, training.seed)] if isinstance(model, Algorithm1) else []
-    callbacks: list[Callback] = [StopDiverged(), *refit, *training.callbacks]
+    callbacks: list[Callback] = [StopDiverged(), *training.callbacks]
     callbacks += [FlushDenormals(), interruption, history]
     if training.progress is not None and first:
         callbacks.append(EpochProgress(training.progress, history))

@@ -101,7 +101,7 @@ def posteriors_of_views(
 ) -> tuple[Float[Tensor, "N D"], Float[Tensor, "N D"]]:
     """Mean and variance of q(z | x) of a random view of every row, or of a ``share`` of them.
 
-    A view may be of one of the ``neighbours``, as in training, but again only in such a share.
+    In such a share of the cases in which training does, one of the ``neighbours`` stands for a row.
     """
     if neighbours:
         generator = torch.Generator().manual_seed(seed)
@@ -109,7 +109,7 @@ def posteriors_of_views(
         x = x[fewer.stand_ins(torch.arange(len(x)), generator)]
 
     def seen(rows: Tensor) -> Tensor:
-        views = model.copies(rows)[0]
+        (views,) = model.copies(rows, 1)
         return torch.where(torch.rand(len(rows), 1, device=rows.device) < share, views, rows)
 
     with own_random_numbers():

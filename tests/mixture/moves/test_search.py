@@ -226,6 +226,8 @@ def test_proposals_are_carried_out_best_first_within_the_room_there_is() -> None
     assert [move.gain for move in moves] == sorted((m.gain for m in moves), reverse=True)
     assert choose(view.partition, proposals, room=2, least=0.0) == (view.partition, [])
     assert choose(view.partition, proposals, room=10, least=1e9) == (view.partition, [])
+    # Where there are too few, as after components were emptied, splits are a way back.
+    assert choose(view.partition, proposals, fewest=9, room=10, least=0.0)[1] == moves
 
 
 def test_two_proposals_at_once_gain_what_both_do_one_after_the_other() -> None:

@@ -138,11 +138,8 @@ def check_flag(name: str, value: Any) -> None:
         raise ValueError(f"{name} must be True or False, got {value!r}")
 
 
-def check_choice(
-    name: str, value: Any, allowed: tuple[object, ...], *, besides: str = ""
-) -> None:
-    """Raise unless ``value`` is one of ``allowed``; ``besides`` says what else it might have been.
-    """
+def check_choice(name: str, value: Any, allowed: tuple[object, ...], *, besides: str = "") -> None:
+    """Raise unless ``value`` is one of ``allowed``, ``besides`` which it might have been others."""
     if isinstance(value, np.ndarray) or value not in allowed:
         also = f"{besides} or " if besides else ""
         choices = ", ".join(map(repr, allowed))

@@ -26,9 +26,9 @@ from dimix.mixture.concentration import (
     GammaConcentration,
     as_concentration,
 )
+from dimix.mixture.estimator.arguments import FAMILIES
 from dimix.mixture.estimator.claims import Claims, TensorClaims
 from dimix.mixture.families import (
-    DiagonalCovariance,
     FullCovariance,
     GaussianFamily,
     NormalWishart,
@@ -39,12 +39,9 @@ from dimix.mixture.gaps.diagonal import DiagonalWithMissing, FeatureNormalGamma
 from dimix.mixture.hierarchy import Hierarchy
 from dimix.mixture.posterior import MixturePosterior, MixturePrior
 
-FAMILIES: Mapping[str, type[GaussianFamily]] = {
-    "full": FullCovariance,
-    "tied": TiedCovariance,
-    "diag": DiagonalCovariance,
+SAVED_FAMILIES: Mapping[str, type[GaussianFamily]] = {
+    **FAMILIES,
     "diag-missing": DiagonalWithMissing,
-    "spherical": SphericalCovariance,
 }
 TREE = ("leaves", "counts", "merges", "heights")
 PACKAGES = ("dimix", "numpy", "scikit-learn", "scipy", "torch")
@@ -55,7 +52,7 @@ PACKAGES = ("dimix", "numpy", "scikit-learn", "scipy", "torch")
 
 def family_entries(family: GaussianFamily) -> dict[str, Any]:
     """What the config says of a covariance type."""
-    kinds = {kind: name for name, kind in FAMILIES.items()}
+    kinds = {kind: name for name, kind in SAVED_FAMILIES.items()}
     return {
         "family": kinds[type(family)],
         "reg_covar": family.reg_covar,
@@ -75,7 +72,7 @@ def prior_tensors(prior: MixturePrior) -> dict[str, Tensor]:
 def read_prior(fitted: Claims, tensors: TensorClaims) -> MixturePrior:
     """The prior that ``family_entries`` and ``prior_tensors`` took apart."""
     dim = fitted.whole("n_features", low=1)
-    kind = FAMILIES[fitted.choice("family", tuple(FAMILIES))]
+    kind = SAVED_FAMILIES[fitted.choice("family", tuple(SAVED_FAMILIES))]
     family = kind(dim, fitted.number("reg_covar"))
     centre = tensors.take("prior.centre", (dim,))
     return MixturePrior(

@@ -13,7 +13,7 @@ from jaxtyping import Float, Float64
 from numpy.typing import NDArray
 
 from dimix.mixture.estimator.arguments import MATRICES, blur_of
-from dimix.mixture.inference.distributed import all_reduce_, gather, largest
+from dimix.mixture.inference.distributed import gather, largest, over_ranks
 from dimix.mixture.inference.overview import SAMPLE_ROWS
 
 NARROW = 1e-5
@@ -59,7 +59,7 @@ def has_gaps(rows: Rows) -> bool:
 
 def total_weight(rows: Rows) -> float:
     """The number of rows of all ranks, each counted as often as its weight says."""
-    return float(_over_ranks(np.array([rows.counts.sum()]))[0])
+    return float(over_ranks(np.array([rows.counts.sum()]))[0])
 
 
 def moments(
@@ -78,7 +78,7 @@ def moments(
             f"than 1, got {total:g}"
         )
     observed = ~np.isnan(rows.x)
-    sums = _over_ranks(np.stack([counts @ observed, counts @ np.where(observed, rows.x, 0.0)]))
+    sums = over_ranks(np.stack([counts @ observed, counts @ np.where(observed, rows.x, 0.0)]))
     if sums[0].min() == 0:
         raise ValueError(
             "every column of X must have a value that is not missing, but column "
@@ -88,9 +88,9 @@ def moments(
     filled = np.where(observed, rows.x - centre, 0.0)
     share = sums[0] / total
     if covariance_type not in MATRICES:
-        squares = _over_ranks(counts @ np.square(filled)) / share
+        squares = over_ranks(counts @ np.square(filled)) / share
         return centre, reduced(squares / (total - 1), covariance_type)
-    products = _over_ranks((filled * counts[:, None]).T @ filled)
+    products = over_ranks((filled * counts[:, None]).T @ filled)
     np.fill_diagonal(products, products.diagonal() / share)
     return centre, products / (total - 1)
 
@@ -160,7 +160,7 @@ def sample_of(rows: Rows, rng: np.random.RandomState, n_rows: int | None = None)
     are themselves a sample of so many of this rank.
     """
     n_rows = len(rows.x) if n_rows is None else n_rows
-    n_total = int(_over_ranks(np.array([float(n_rows)]))[0])
+    n_total = int(over_ranks(np.array([float(n_rows)]))[0])
     if n_total > SAMPLE_ROWS:
         share = min(len(rows.x), -(-SAMPLE_ROWS * n_rows // n_total))
         rows = rows[np.sort(rng.choice(len(rows.x), share, replace=False))]
@@ -192,7 +192,3 @@ def _is_narrow(matrix: Float64[np.ndarray, "D D"], variances: Float64[np.ndarray
     spread = np.sqrt(variances[varies])
     relative = matrix[np.ix_(varies, varies)] / np.outer(spread, spread)
     return bool(varies.any()) and bool(np.linalg.eigvalsh(relative).min() < NARROW)
-
-
-def _over_ranks(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    return all_reduce_(torch.from_numpy(sums)).numpy()

@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 import numpy as np
-import torch
 from jaxtyping import Float, Float64
 from numpy.typing import ArrayLike, NDArray
 
-from dimix.mixture.inference.distributed import all_reduce_
+from dimix.mixture.inference.distributed import over_ranks
 
 BLOCK_BYTES = 8 * 2**20
 
@@ -138,23 +137,19 @@ def stream_moments(blocks: Iterable[Float[np.ndarray, "_ D"]], name: str = "the 
         scatter = scatter + centred.T @ centred
         scatter += count * len(block) / total * np.outer(shift, shift)
         count, mean = total, mean + len(block) / total * shift
-    return _over_ranks(count, mean, scatter, name)
+    return _of_all_ranks(count, mean, scatter, name)
 
 
-def _over_ranks(
+def _of_all_ranks(
     count: int, mean: Float64[np.ndarray, " D"], scatter: Float64[np.ndarray, "D D"], name: str
 ) -> Moments:
-    total = int(_summed(np.array(float(count))))
+    total = int(over_ranks(np.array(float(count))))
     if total < 2:
         raise ValueError(f"a covariance needs two rows or more, got {total} in {name}")
-    overall = _summed(count * mean) / total
+    overall = over_ranks(count * mean) / total
     shift = mean - overall
-    scatter = _summed(scatter + count * np.outer(shift, shift))
+    scatter = over_ranks(scatter + count * np.outer(shift, shift))
     return Moments(total, overall, scatter / (total - 1))
-
-
-def _summed(array: NDArray[np.float64]) -> NDArray[np.float64]:
-    return all_reduce_(torch.from_numpy(array)).numpy()
 
 
 def _checked(block: ArrayLike, width: int | None, name: str) -> Float[np.ndarray, "n D"]:

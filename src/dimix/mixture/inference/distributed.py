@@ -10,9 +10,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor
 
 T = TypeVar("T")
@@ -39,6 +41,11 @@ def is_first() -> bool:
 def all_reduce_(tensor: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
     """Sum over the ranks, in place; every rank gets the same bits."""
     return _reduce_(tensor, dist.ReduceOp.SUM) if in_use() else tensor
+
+
+def over_ranks(array: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The sum of the ranks' arrays."""
+    return all_reduce_(torch.from_numpy(array)).numpy()
 
 
 def largest(number: int) -> int:

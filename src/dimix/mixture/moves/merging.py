@@ -99,7 +99,7 @@ class MergeTable:
         sticks, gaussians = self.stick_gains(pairs, s), self.gaussian_gains(pairs, s)
         return sticks + gaussians - s * self.overlaps(pairs)
 
-    def gaussian_gains(self, pairs: Int64[Tensor, "P 2"], s: float) -> Float64[Tensor, " P"]:
+    def gaussian_gains(self, pairs: Int64[Tensor, "P 2"], s: float = 1.0) -> Float64[Tensor, " P"]:
         """g(s (S_a + S_b)) - g(s S_a) - g(s S_b): merges elsewhere leave it, unless Λ is shared."""
         family, components = self.prior.family, self.prior.components
         if isinstance(family, TiedCovariance):
@@ -165,7 +165,7 @@ class MergeTable:
         weights = self._weights[rows].double()
         return costs.double() @ weights - self._phi[a, rows].double() @ weights
 
-    def stick_gains(self, pairs: Int64[Tensor, "P 2"], s: float) -> Float64[Tensor, " P"]:
+    def stick_gains(self, pairs: Int64[Tensor, "P 2"], s: float = 1.0) -> Float64[Tensor, " P"]:
         """A(s n′) - A(s n), with n and n′ in falling order."""
         size = max(1, PAIR_BYTES // self.statistics[:, 0].nbytes)
         return torch.cat([self._stick_gains(part, s) for part in pairs.split(size)])
@@ -187,9 +187,7 @@ def _phi(responsibilities: Float[Tensor, "*k n"]) -> Float[Tensor, "*k n"]:
     return torch.xlogy(responsibilities, responsibilities)
 
 
-def merge_all(
-    table: MergeTable, on_merge: OnMerge, *, s: float = 1.0, least: float = 0.0, fewest: int = 1
-) -> None:
+def merge_all(table: MergeTable, on_merge: OnMerge, *, least: float = 0.0, fewest: int = 1) -> None:
     """Merge the pair with the highest gain until none is above ``least`` nats.
 
     At least ``fewest`` components stay. ``on_merge(a, b, gain)`` is called before b is added to
@@ -198,7 +196,7 @@ def merge_all(
     """
     n_merged = -1
     while n_merged:
-        candidates, n_merged = _Candidates(table, s, least), 0
+        candidates, n_merged = _Candidates(table, least), 0
         while table.n_alive > fewest and (best := candidates.best()):
             on_merge(*best)
             table.merge(*best[:2])
@@ -211,8 +209,8 @@ def merge_all(
 class _Candidates:
     """The pairs that are looked at and gain more than ``least`` nats, and the gain of each."""
 
-    def __init__(self, table: MergeTable, s: float, least: float) -> None:
-        self._table, self._s, self._least = table, s, least
+    def __init__(self, table: MergeTable, least: float) -> None:
+        self._table, self._least = table, least
         self._n_looked_at = affordable(table.prior.family)
         pairs = table.pairs()
         near = table.nearest(pairs, max(self._n_looked_at, table.n_alive))
@@ -260,15 +258,15 @@ class _Candidates:
 
         Overlaps only cost, so that those of pairs that would not pay without are not needed.
         """
-        others = self._table.gaussian_gains(pairs, self._s)
-        gains = others + self._table.stick_gains(pairs, self._s)
+        others = self._table.gaussian_gains(pairs)
+        gains = others + self._table.stick_gains(pairs)
         may = (gains > self._least) & self._table.allowed(pairs)
-        cost = self._s * self._table.overlaps(pairs[may])
+        cost = self._table.overlaps(pairs[may])
         pays = gains[may] - cost > self._least
         return pairs[may][pays], (others[may] - cost)[pays], (gains[may] - cost)[pays]
 
     def _again(self, index: int) -> float:
         pair = self._pairs[index : index + 1]
         if isinstance(self._table.prior.family, TiedCovariance):
-            return float(self._table.gains(pair, self._s))
-        return float(self._others[index] + self._table.stick_gains(pair, self._s))
+            return float(self._table.gains(pair))
+        return float(self._others[index] + self._table.stick_gains(pair))

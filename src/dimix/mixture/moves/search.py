@@ -117,8 +117,10 @@ def choose(
     """Carry out the proposals that gain more than ``least`` nats each, best first.
 
     Gains are computed again after each, and of proposals that touch the same components only
-    the best is carried out. From ``fewest`` to ``room`` components result.
+    the best is carried out. From ``fewest`` to ``room`` components result; where there are fewer
+    to begin with, no fewer than these.
     """
+    fewest = min(fewest, partition.n_components)
     gains = [proposal.gain(partition) for proposal in proposals]
     kept, used = list[Move](), set[int]()
     for i in sorted(range(len(gains)), key=lambda i: -gains[i]):
@@ -293,7 +295,7 @@ class _Search:
         )
 
     def _badly_explained(self, view: Survey) -> Int64[Tensor, " M"]:
-        """The rows with the lowest evidence, a tenth of all at the most, of those in a draw."""
+        """The rows with the lowest evidence, a tenth of all at the most."""
         n_rows = min(most_rows(self._chunks), max(2, len(self._chunks) // 10), len(self._chunks))
         return view.log_normalisers.topk(n_rows, largest=False).indices
 
