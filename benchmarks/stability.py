@@ -8,7 +8,7 @@ Without --data-dir only what is by epoch is measured anew, which takes no networ
 results/infinite-mnist/stability.json and .md:
 
     by epoch          the largest fall of NMI on held-out images from one epoch to the next, of the
-                      joint training and of the paper's Algorithm 1
+                      joint training with the finish and of the paper's Algorithm 1
     by seed           agreement (ARI) of two seeds' clusters on the same test images
     by probability    of the test images: mean probability of the predicted cluster, the share that
                       lies in the class matched to it, and the expected calibration error

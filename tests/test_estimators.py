@@ -304,7 +304,8 @@ def test_parameters_set_after_a_fit_wait_for_the_next(
 ) -> None:
     model = kind(**QUICK).fit(images)
     before = model.reconstruct(images)
-    model.set_params(latent_dim=5, **{"n_components": 2} if kind is GMVAE else {})
+    n_components = {} if kind is VAE else {"n_components": 2}
+    model.set_params(latent_dim=5, architecture="conv", likelihood="gaussian", **n_components)
     if kind is not VAE:
         assert len(model.sample(50)[1]) == 50
     np.testing.assert_array_equal(model.reconstruct(images), before)
@@ -312,7 +313,9 @@ def test_parameters_set_after_a_fit_wait_for_the_next(
     if isinstance(model, VAE | DeepInfiniteMixture):
         assert np.isfinite(model.score_samples(images, n_draws=2)).all()
     model.save(tmp_path / "model")
-    assert load(tmp_path / "model").latent_dim == 3
+    loaded = load(tmp_path / "model")
+    assert (loaded.latent_dim, loaded.architecture) == (3, "mlp")
+    np.testing.assert_array_equal(loaded.reconstruct(images), before)
     assert model.fit(images).transform(images).shape == (300, 5)
 
 

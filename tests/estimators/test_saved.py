@@ -173,12 +173,8 @@ def test_what_cannot_be_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         model.save(tmp_path / "model")
     with pytest.raises(ValueError, match="not their subclass Own"):
         Own(**QUICK).fit(X).save(tmp_path / "model")
-    model = dimix.VAE(**QUICK).fit(X).set_params(random_state=np.random.RandomState(0))
+    model = dimix.VAE(**QUICK | {"random_state": np.random.RandomState(0)}).fit(X)
     with pytest.raises(ValueError, match="random_state is a RandomState"):
-        model.save(tmp_path / "model")
-    images = torch.rand(20, 8, 8).numpy()
-    model = dimix.VAE(**QUICK | {"architecture": "conv"}).fit(images).set_params(architecture="mlp")
-    with pytest.raises(ValueError, match=r"weights\.safetensors: "):
         model.save(tmp_path / "model")
     assert not list(tmp_path.iterdir())
 

@@ -105,7 +105,7 @@ class DeepEstimator(
         model_: the torch module.
         history_: a list with one dict an epoch: seconds, `train_*` and `val_*` bound terms.
         sample_shape_: the shape of one sample.
-        latent_dim_: D of the networks.
+        fitted_with_: the parameters of the fit, by name; those set after it wait for the next.
         networks_: `architecture`, "mlp" with the widths that it took.
         data_summary_: `n_rows` of the training data, and `min`, `max` and `mean` of its numbers.
         bytes_: whether they were images of bytes.
@@ -208,7 +208,7 @@ class DeepEstimator(
             )
         self.sample_shape_, self.data_summary_ = rows.shape[1:], summary_of(rows)
         self.bytes_ = rows.dtype == torch.uint8
-        self.latent_dim_ = int(self.latent_dim)
+        self.fitted_with_ = self.get_params(deep=False)
         self.networks_ = suited(self.architecture, tuple(self.sample_shape_), len(rows))
         return rows, x_val
 
@@ -239,8 +239,8 @@ class DeepEstimator(
 
     @property
     def _n_features_out(self) -> int:
-        """How many columns `set_output` and `get_feature_names_out` name."""
-        return self.latent_dim_
+        """D of the fitted networks, by the name under which scikit-learn asks for it."""
+        return int(self.fitted_with_["latent_dim"])
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -309,8 +309,8 @@ class DeepEstimator(
         """Means of p(x | z) for latents [N, D], in the shape of the data's samples."""
         check_is_fitted(self, "model_")
         z = as_tensor(check_array(Z, dtype=np.float32, input_name="Z"))
-        if z.shape[1] != self.latent_dim_:
-            raise ValueError(f"Z must be [N, {self.latent_dim_}]; found {list(z.shape)}")
+        if z.shape[1] != self._n_features_out:
+            raise ValueError(f"Z must be [N, {self._n_features_out}]; found {list(z.shape)}")
         x = in_chunks(lambda part: self.model_.decode(part).mean, z, device_of(self.model_))
         images: Array = x.unflatten(1, self.sample_shape_).numpy()
         return images

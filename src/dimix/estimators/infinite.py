@@ -6,7 +6,7 @@ A fit is five steps, each visible in `history_`:
     2. mixture      an overcomplete infinite mixture on the latents that it uses most
     3. joint        networks by gradients and mixture by conjugate updates on the same bound,
                     with births, splits, merges and deletions between epochs, while N_eff falls
-    4. finish       of images: a little more of the same, half of them as they are, without moves
+    4. finish       of images: half as long again, half of them as they are, without moves
     5. settle       networks at rest: an overcomplete mixture again, and the tree from its
                     components to the clusters of the joint training, of images without those
                     that the images' neighbours tell to be parts of another, and on
@@ -91,7 +91,7 @@ class DeepInfiniteMixture(FittedInfiniteMixture):
             the fourth step; for "conv" and networks of one's own, a quarter before.
         n_neighbors: how many of its nearest others stand for each sample in half of its views
             before the fourth step; 0 for none. They are looked for among 10,000 rows.
-        views: copies of each sample that a training pass sees.
+        views: copies of each sample that a training pass sees from the third step on.
         sharpness: τ of q(c) = softmax(τ L) in training; 1 is the exact bound's.
         prior_weight: weight of the prior's terms in the joint training, from 1 up.
         pretrain_prior_weight: the same in the first step, above 0. All of N(0, I), 1, would
@@ -108,7 +108,8 @@ class DeepInfiniteMixture(FittedInfiniteMixture):
         hierarchy_: the tree over components.
         posterior_: q(v, μ, Λ) of the mixture.
         mixed_latents_: which latents the mixture is of, [D].
-        moves_: (epoch, kind, components after it, gain in nats) of the moves that were kept.
+        moves_: (epoch, kind, components after it, gain in nats) of the moves that were kept; epochs
+            are those of the joint training, from 1.
     """
 
     _: KW_ONLY

@@ -17,7 +17,7 @@ class LikelihoodMixin:
 
     model_: Any
     seed_: int
-    latent_dim_: int
+    _n_features_out: int
     _rows: Callable[[ArrayLike], Tensor]
 
     def score_samples(self, X: ArrayLike, n_draws: int = 32) -> Array:
@@ -25,7 +25,7 @@ class LikelihoodMixin:
         rows, device = self._rows(X), device_of(self.model_)
         check_number("n_draws", n_draws, low=1, integer=True)
         generator = torch.Generator().manual_seed(epoch_seed(self.seed_, 0, EVALUATION))
-        noise = torch.randn(n_draws, self.latent_dim_, generator=generator).to(device)
+        noise = torch.randn(n_draws, self._n_features_out, generator=generator).to(device)
         with torch.inference_mode():
             parts = [
                 self.model_.log_likelihood(as_float(part).to(device), noise).cpu()

@@ -64,8 +64,8 @@ def write(estimator: Any, folder: str | Path, *, overwrite: bool = False) -> Non
     mixture = MIXTURES[name].take_apart(estimator) if name in MIXTURES else Pieces()
     config = {
         "class": name,
-        "parameters": _parameters(estimator),
-        "network": _architecture(estimator.architecture),
+        "parameters": _parameters(estimator.fitted_with_),
+        "network": _architecture(estimator.fitted_with_[ARCHITECTURE]),
         "fitted": _fitted(estimator),
         "mixture": mixture.entries,
     }
@@ -104,10 +104,9 @@ def read(saved: SavedModel, kind: type[Estimator]) -> Estimator:
 # --- what is written
 
 
-def _parameters(estimator: Any) -> dict[str, Any]:
-    given = estimator.get_params(deep=False)
-    left_out = {ARCHITECTURE, *NOT_SAVED, *_left_out(estimator)}
-    given["latent_dim"] = estimator.latent_dim_
+def _parameters(given: Mapping[str, Any]) -> dict[str, Any]:
+    own_views = {"augment"} if callable(given.get("augment")) else set()
+    left_out = {ARCHITECTURE, *NOT_SAVED, *own_views}
     return {name: plain(name, value) for name, value in given.items() if name not in left_out}
 
 
@@ -132,7 +131,7 @@ def _left_out(estimator: Any) -> list[str]:
     defaults = inspect.signature(type(estimator)).parameters
     return [
         name
-        for name, value in estimator.get_params(deep=False).items()
+        for name, value in estimator.fitted_with_.items()
         if (name in NOT_SAVED and value != defaults[name].default)
         or (name == "augment" and callable(value))
     ]
@@ -151,8 +150,8 @@ def _fitted(estimator: Any) -> dict[str, Any]:
 
 def _widths_that_mlp_took(estimator: Any) -> list[int] | None:
     """None where `architecture` is another, or was when the network was made."""
-    took_some = estimator.architecture == "mlp" and isinstance(estimator.networks_, MLP)
-    return list(estimator.networks_.widths) if took_some else None
+    given, made = estimator.fitted_with_[ARCHITECTURE], estimator.networks_
+    return list(made.widths) if given == "mlp" and isinstance(made, MLP) else None
 
 
 def _network(model: torch.nn.Module) -> dict[str, Tensor]:
@@ -217,7 +216,7 @@ def _read_fitted(estimator: Any, fitted: Claims) -> None:
         allowed = f"1 to {MOST_AXES} sizes up to {LARGEST_SIZE}"
         raise fitted.error("sample_shape", f"must be {allowed}, got {short(shape)}")
     estimator.sample_shape_ = torch.Size(shape)
-    estimator.latent_dim_ = estimator.latent_dim
+    estimator.fitted_with_ = estimator.get_params(deep=False)
     estimator.networks_ = estimator.architecture  # of a file from before widths were chosen
     if "widths" in fitted:
         estimator.networks_ = _read_widths(fitted, estimator.architecture) or estimator.networks_

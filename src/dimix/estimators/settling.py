@@ -73,10 +73,10 @@ def settle(
 ) -> Hierarchy:
     """Give the model a mixture fitted to its ``mixed`` latents; the tree over its components.
 
-    Merges are judged on the latents ``judged``, every row counted ``weight`` times. The clusters
-    of the mixture that the model had are those of the tree at the N_eff ``kept_at``, if given:
-    each component is of the one that most of its rows are of. Their fragments are joined unless
-    ``join`` is False.
+    Merges are judged on the latents ``judged``, every row counted ``weight`` times; in the mixture
+    that the model is given each counts once. The clusters of the mixture that it had are those of
+    the tree at the N_eff ``kept_at``, if given: each component is of the one that most of its rows
+    are of. Their fragments are joined unless ``join`` is False.
     """
     trained = _assigned(model, rows)
     latents, climb = posteriors(model, rows), Climb(n_rows=len(rows))

@@ -14,7 +14,8 @@ class Objective:
 
     loss: scalar, mean over the batch, nats per sample.
     terms: values [b] by name of each sample, or of those of this rank, if several share the
-        batch; their sum is the bound, never clamped or weighted.
+        batch; their sum is the bound, never clamped or weighted, and
+        without what belongs to no sample, as the divergence of a mixture from its prior.
     """
 
     loss: Float[Tensor, ""]
