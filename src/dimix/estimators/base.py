@@ -155,7 +155,7 @@ class DeepEstimator(
         Several processes (`devices`, `num_nodes`) call this alike, each with all of `X`.
 
         Raises:
-            ValueError: bad data or parameters, before any work.
+            ValueError: bad data or parameters, before any work; an earlier fit stays as it was.
             DivergedError: the loss became NaN or infinite.
             RuntimeError: another of several processes has failed.
         """

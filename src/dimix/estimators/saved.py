@@ -64,7 +64,7 @@ def write(estimator: Any, folder: str | Path, *, overwrite: bool = False) -> Non
     mixture = MIXTURES[name].take_apart(estimator) if name in MIXTURES else Pieces()
     config = {
         "class": name,
-        "parameters": _parameters(estimator.fitted_with_),
+        "parameters": _parameters(estimator),
         "network": _architecture(estimator.fitted_with_[ARCHITECTURE]),
         "fitted": _fitted(estimator),
         "mixture": mixture.entries,
@@ -104,9 +104,8 @@ def read(saved: SavedModel, kind: type[Estimator]) -> Estimator:
 # --- what is written
 
 
-def _parameters(given: Mapping[str, Any]) -> dict[str, Any]:
-    own_views = {"augment"} if callable(given.get("augment")) else set()
-    left_out = {ARCHITECTURE, *NOT_SAVED, *own_views}
+def _parameters(estimator: Any) -> dict[str, Any]:
+    given, left_out = estimator.fitted_with_, {ARCHITECTURE, *NOT_SAVED, *_left_out(estimator)}
     return {name: plain(name, value) for name, value in given.items() if name not in left_out}
 
 
