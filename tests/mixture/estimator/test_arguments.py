@@ -43,7 +43,7 @@ def test_parameters_of_the_mixture(parameters: dict[str, object], message: str) 
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"coarsening": "Auto"}, "coarsening must be 'auto' or a finite number > 0, got 'Auto'"),
+        ({"coarsening": "Auto"}, "coarsening must be 'auto' or a finite number >= 1, got 'Auto'"),
         ({"n_clusters": 0}, "n_clusters must be None or an integer >= 1, got 0"),
         ({"epochs": 0}, "epochs must be None or an integer >= 1, got 0"),
         ({"checkpoint_dir": 5}, "checkpoint_dir must be a path or None, got 5"),
