@@ -1,5 +1,6 @@
 """Deep models as scikit-learn estimators: on images and tables, seeded, with clear refusals."""
 
+import inspect
 import os
 import re
 import warnings
@@ -19,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 
 from dimix import GMVAE, VAE, Algorithm1, DeepInfiniteMixture, load
 from dimix.estimators import DeepEstimator
+from dimix.estimators.warning import warn_user
 from dimix.training import Ranks
 
 pytestmark = pytest.mark.usefixtures("small_networks")
@@ -120,6 +122,14 @@ def test_bytes_of_bits_are_pointed_out_to_a_model_of_floats(images: np.ndarray) 
     model = VAE(**QUICK).fit(bits.astype(float))
     with pytest.warns(UserWarning, match="X holds bytes of 0 and 1 alone"):
         model.transform(bits)
+
+
+def test_a_warning_points_at_the_line_that_called_the_package() -> None:
+    inside = {"__name__": "dimix.deep", "warn": inspect.unwrap(warn_user)}  # of annotations' checks
+    exec("def outer():\n    inner()\n\ndef inner():\n    warn('so it is')\n", inside)
+    with pytest.warns(UserWarning, match="so it is") as found:
+        inside["outer"]()
+    assert found[0].filename == __file__
 
 
 def test_masked_entries_are_refused(images: np.ndarray) -> None:

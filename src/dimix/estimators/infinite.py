@@ -13,7 +13,6 @@ A fit is five steps, each visible in `history_`:
 """
 
 import math
-import warnings
 from dataclasses import KW_ONLY, replace
 from typing import Any, ClassVar, Literal
 
@@ -40,6 +39,7 @@ from dimix.estimators.recipe import (
     views_of_table,
 )
 from dimix.estimators.settling import most_used, overcomplete, settle, tell_nothing
+from dimix.estimators.warning import warn_user
 from dimix.mixture import MOVES, FullCovariance, Hierarchy, MixturePosterior
 from dimix.mixture.estimator.arguments import check_choice, check_moves, check_number
 from dimix.models.vae import Augment
@@ -319,11 +319,10 @@ class DeepInfiniteMixture(FittedInfiniteMixture):
     def _warn_of_collapse(self, rows: Tensor) -> None:
         """Say so where q(z | x) has become the same for all x."""
         if self.n_clusters_ == 1 and tell_nothing(posteriors(self.model_, rows)):
-            warnings.warn(
+            warn_user(
                 "the latents tell nothing about X (posterior collapse): the decoder takes all that "
                 "varies for noise, and one cluster does not mean that there is no other; "
-                "DirichletProcessGaussianMixture clusters X itself",
-                stacklevel=2,
+                "DirichletProcessGaussianMixture clusters X itself"
             )
 
     def _weight(self, rows: Tensor) -> float:

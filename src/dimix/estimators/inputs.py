@@ -1,6 +1,5 @@
 """Data as the deep models take it: checked, as a tensor of bytes or float32."""
 
-import warnings
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -14,6 +13,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
+from dimix.estimators.warning import warn_user
 from dimix.mixture.estimator.arguments import blur_of, check_numeric
 from dimix.nets import Likelihood
 from dimix.training import CHUNK, as_float
@@ -71,7 +71,7 @@ def check_rows(
     if reset and (blurred := blur_of(array.reshape(len(array), -1), name)):
         if array.dtype != np.float32:
             raise ValueError(blurred)
-        warnings.warn(blurred, stacklevel=4)
+        warn_user(blurred)
     rows = as_tensor(array.astype(np.float32, copy=False))
     low, high = rows.aminmax()
     if not torch.isfinite(low + high):
@@ -128,10 +128,9 @@ def check_units(
                 f"{fitted['max']:.4g}: give floats"
             )
         if fitted_bytes is False and high == 1:
-            warnings.warn(
+            warn_user(
                 f"{name} holds bytes of 0 and 1 alone, which are taken for parts of 255; the model "
-                "was fitted to other numbers: give floats if these are meant",
-                stacklevel=4,
+                "was fitted to other numbers: give floats if these are meant"
             )
         return
     if fitted_bytes and (low < 0 or high > 1):
@@ -185,10 +184,9 @@ def units_of(rows: Tensor) -> tuple[Float[Tensor, " P"], Float[Tensor, ""]]:
     for part in rows.flatten(1).split(CHUNK):
         moments.partial_fit(as_float(part).numpy())
     if rows.ndim == 2 and (spread := _uneven(moments.var_**0.5)) > UNEVEN:
-        warnings.warn(
+        warn_user(
             f"a column of X varies {spread:.3g} times as much as the median of all columns, and "
-            "decides about the clusters nearly alone: standardise the columns if that is not meant",
-            stacklevel=4,
+            "decides about the clusters nearly alone: standardise the columns if that is not meant"
         )
     scale = moments.var_.mean() ** 0.5 or 1.0
     if not SCALES[0] <= scale <= SCALES[1]:

@@ -1,12 +1,12 @@
 """Images that seem to have been given in a shape which hides what they are."""
 
 import math
-import warnings
 
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from dimix.estimators.warning import warn_user
 from dimix.training import CHUNK
 
 CHANNELS, LEAST_SIDE = (1, 3, 4), 8
@@ -24,7 +24,7 @@ def warn_of_layout(rows: Shaped[Tensor, "N *shape"]) -> None:
     channels = _of_channels(*rows.shape[1:]) if rows.ndim == 4 else ""
     for hint in (channels, _of_pixels(rows), _of_bits(rows)):
         if hint:
-            warnings.warn(hint, stacklevel=4)
+            warn_user(hint)
 
 
 def _of_channels(height: int, width: int, channels: int) -> str:
